@@ -1,0 +1,19 @@
+"""TaskCenter in Django's admin: plain ModelAdmins, no theme, nothing inline.
+
+    tasks        TaskAdminMixin (all of it) and TaskAdmin
+    task_list    the changelist: cells, what one page of rows needs, search
+    task_page    the facts and attempts of one task's page
+    filters      choices from settings and the registry, never from a scan of the table
+    verbs        retry, cancel, recover: who may, when it makes sense, what came of it
+    confirm      the confirmation page that objects and actions share
+    queues, records   queues to pause; reports, workers and duties to look at
+
+A site with an admin theme registers a class of its own:
+`class TaskAdmin(TaskAdminMixin, ThemeModelAdmin)`.
+"""
+
+from .queues import QueueAdmin
+from .records import DutyAdmin, ReportAdmin, WorkerAdmin
+from .tasks import TaskAdmin, TaskAdminMixin
+
+__all__ = ["DutyAdmin", "QueueAdmin", "ReportAdmin", "TaskAdmin", "TaskAdminMixin", "WorkerAdmin"]

@@ -1,0 +1,71 @@
+"""Filters of the task list. Their choices come from settings and code: never SELECT DISTINCT."""
+
+# ruff: noqa: ARG002 Django hands its hooks more than each of them needs
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+
+from taskcenter.conf import redis_queues
+from taskcenter.definitions import known_names
+from taskcenter.models.worker import stale_before
+from taskcenter.states import LIVE, State
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+    from taskcenter.models import TaskQuerySet
+
+__all__ = ["DefinitionFilter", "QueueFilter", "StateFilter"]
+
+
+class StateFilter(admin.SimpleListFilter):
+    """The stored states, and two that are derived."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("live", "Not finished"), *State.choices, ("retrying", "Retrying"), ("lost", "Lost")]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> TaskQuerySet:
+        tasks: TaskQuerySet = queryset
+        match self.value():
+            case "live":
+                return tasks.filter(state__in=LIVE)
+            case "retrying":
+                return tasks.filter(state=State.SCHEDULED, failures__gt=0)
+            case "lost":
+                return tasks.lost(stale_before())
+            case state if state in State.values:
+                return tasks.filter(state=state)
+        return tasks
+
+
+class QueueFilter(admin.SimpleListFilter):
+    title = "queue"
+    parameter_name = "queue"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name) for name in sorted(redis_queues())]
+
+    def has_output(self) -> bool:
+        return len(self.lookup_choices) > 1
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> TaskQuerySet:
+        tasks: TaskQuerySet = queryset
+        return tasks.filter(queue=self.value()) if self.value() else tasks
+
+
+class DefinitionFilter(admin.SimpleListFilter):
+    title = "definition"
+    parameter_name = "definition"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name) for name in known_names()]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> TaskQuerySet:
+        tasks: TaskQuerySet = queryset
+        return tasks.filter(definition=self.value()) if self.value() else tasks

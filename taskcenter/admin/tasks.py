@@ -1,0 +1,221 @@
+"""Tasks in the admin: look at everything, change nothing but by retry, cancel and recover."""
+
+# ruff: noqa: ARG002 Django hands its hooks more than each of them needs
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.contrib import admin
+from django.contrib.admin.options import csrf_protect_m
+from django.core.exceptions import PermissionDenied
+from django.forms import Script
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.urls import path, reverse
+
+from taskcenter import progress
+from taskcenter.models import Task, TaskQuerySet
+from taskcenter.views.paging import CappedPaginator
+
+from . import confirm
+from .filters import DefinitionFilter, QueueFilter, StateFilter
+from .task_list import BLOBS, TaskChangeList, cell, searched
+from .task_page import page_context
+from .verbs import VERBS, Verb
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from django.urls import URLPattern
+    from django.utils.safestring import SafeString
+
+__all__ = ["TaskAdmin", "TaskAdminMixin"]
+
+
+class TaskAdminMixin:
+    """Everything about tasks but the ModelAdmin itself, so that a themed one can take its place."""
+
+    admin_site: Any
+    opts: Any
+    media: Any
+
+    list_display = ("task_cell", "status_cell", "queue_cell", "when_cell", "took_cell")
+    list_display_links = None
+    sortable_by = ()
+    list_filter = (StateFilter, QueueFilter, DefinitionFilter)
+    list_select_related = ("owner",)
+    list_per_page = 50
+    list_max_show_all = 0
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    paginator = CappedPaginator
+    search_fields = ("id",)
+    search_help_text = "A task's id, or the start of its title or its definition."
+    ordering = ("-id",)
+    fields: ClassVar[tuple[str, ...]] = ()
+    actions = ("retry_selected", "cancel_selected", "recover_selected")
+
+    class Media:
+        css: ClassVar[dict[str, tuple[str, ...]]] = {
+            "all": ("taskcenter/taskcenter.css", "taskcenter/pages.css")
+        }
+        js = (Script("taskcenter/task-progress.js", type="module"),)
+
+    # Who may do what.
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Tasks are enqueued by code."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody edits a task's row."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Task | None = None) -> bool:
+        """A live task must be cancelled first: a worker may be running it."""
+        allowed: bool = super().has_delete_permission(request, obj)  # type: ignore[misc]
+        return allowed and (obj is None or obj.is_final)
+
+    def has_retry_permission(self, request: HttpRequest, obj: Task | None = None) -> bool:
+        return self.may(request, VERBS["retry"], obj)
+
+    def has_cancel_permission(self, request: HttpRequest, obj: Task | None = None) -> bool:
+        return self.may(request, VERBS["cancel"], obj)
+
+    def has_recover_permission(self, request: HttpRequest, obj: Task | None = None) -> bool:
+        return self.may(request, VERBS["recover"], obj)
+
+    def may(self, request: HttpRequest, verb: Verb, obj: Task | None = None) -> bool:
+        """Whether this person may do that to this task, or to tasks at all. For a subclass to narrow."""
+        return bool(request.user.has_perm(verb.permission))  # type: ignore[union-attr]
+
+    # The list.
+
+    def get_queryset(self, request: HttpRequest) -> TaskQuerySet:
+        """The same rule as everywhere: `TASKCENTER["VISIBLE"]`."""
+        return progress.visible(request.user, super().get_queryset(request))  # type: ignore[misc]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[TaskChangeList]:
+        return TaskChangeList
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        term = search_term.strip()
+        return (searched(queryset, term) if term else queryset), False
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        context = {"title": "Tasks", **(extra_context or {})}
+        return super().changelist_view(request, context)  # type: ignore[misc, no-any-return]
+
+    @admin.display(description="Task")
+    def task_cell(self, task: Task) -> SafeString:
+        return cell("task", task)
+
+    @admin.display(description="Status")
+    def status_cell(self, task: Task) -> SafeString:
+        return cell("status", task)
+
+    @admin.display(description="Queue")
+    def queue_cell(self, task: Task) -> str:
+        return task.queue
+
+    @admin.display(description="When")
+    def when_cell(self, task: Task) -> SafeString:
+        return cell("when", task)
+
+    @admin.display(description="Took")
+    def took_cell(self, task: Task) -> str:
+        return str(task.row["took"])  # type: ignore[attr-defined]
+
+    @admin.action(description="Retry…", permissions=["retry"])
+    def retry_selected(self, request: HttpRequest, queryset: TaskQuerySet) -> HttpResponse:
+        return self._confirm_many(request, VERBS["retry"], queryset)
+
+    @admin.action(description="Cancel…", permissions=["cancel"])
+    def cancel_selected(self, request: HttpRequest, queryset: TaskQuerySet) -> HttpResponse:
+        return self._confirm_many(request, VERBS["cancel"], queryset)
+
+    @admin.action(description="Recover…", permissions=["recover"])
+    def recover_selected(self, request: HttpRequest, queryset: TaskQuerySet) -> HttpResponse:
+        return self._confirm_many(request, VERBS["recover"], queryset)
+
+    # One task.
+
+    def get_urls(self) -> list[URLPattern]:
+        """Ours first: the admin's own catch-all would take them for primary keys."""
+        wrap = self.admin_site.admin_view
+        ours = [path("bulk/<str:name>/", wrap(self.bulk_view), name="taskcenter_task_bulk")]
+        for name in VERBS:
+            view = wrap(csrf_protect_m(partial(self.verb_view, name=name)))
+            ours.append(path(f"<uuid:task_id>/{name}/", view, name=f"taskcenter_task_{name}"))
+        return [*ours, *super().get_urls()]  # type: ignore[misc]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        context = dict(extra_context or {})
+        task: Task | None = self.get_object(request, object_id)  # type: ignore[attr-defined]
+        if task is not None and self.has_view_permission(request, task):  # type: ignore[attr-defined]
+            context.update(
+                page_context(task), title=task.label, subtitle="", verbs=self._offered(request, task)
+            )
+        return super().change_view(request, object_id, form_url, context)  # type: ignore[misc, no-any-return]
+
+    def verb_view(self, request: HttpRequest, task_id: UUID, name: str) -> HttpResponse:
+        """GET asks, POST does."""
+        verb = VERBS[name]
+        task = self._task(request, task_id)
+        if not self.may(request, verb, task):
+            raise PermissionDenied
+        if request.method == "POST":
+            confirm.carry_out(request, self, verb, [task], confirm.reason_of(request))
+            return HttpResponseRedirect(self._address("change", task.pk))
+        return confirm.confirmation(request, self, verb, [task])
+
+    def bulk_view(self, request: HttpRequest, name: str) -> HttpResponse:
+        """What the confirmation page of a bulk action posts to."""
+        if name not in VERBS:
+            raise Http404
+        verb = VERBS[name]
+        if not self.may(request, verb) or not self.has_view_permission(request):  # type: ignore[attr-defined]
+            raise PermissionDenied
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        tasks = self.get_queryset(request).filter(pk__in=confirm.posted_ids(request)).defer(*BLOBS)
+        confirm.carry_out(request, self, verb, list(tasks), confirm.reason_of(request))
+        return HttpResponseRedirect(self._address("changelist"))
+
+    def _confirm_many(self, request: HttpRequest, verb: Verb, queryset: TaskQuerySet) -> HttpResponse:
+        tasks = list(queryset.defer(*BLOBS).order_by("id")[: confirm.BULK_LIMIT])
+        full = len(tasks) == confirm.BULK_LIMIT
+        left_out = queryset.count() - len(tasks) if full else 0
+        return confirm.confirmation(request, self, verb, tasks, left_out=left_out)
+
+    def _task(self, request: HttpRequest, task_id: UUID) -> Task:
+        task: Task | None = self.get_queryset(request).select_related("owner").filter(pk=task_id).first()
+        if not self.has_view_permission(request, task):  # type: ignore[attr-defined]
+            raise PermissionDenied
+        if task is None:
+            raise Http404("There is no such task; finished tasks are deleted after a while.")
+        return task
+
+    def _offered(self, request: HttpRequest, task: Task) -> list[tuple[Verb, str]]:
+        """Buttons: only what is allowed and makes sense now."""
+        return [
+            (verb, self._address(verb.name, task.pk))
+            for verb in VERBS.values()
+            if self.may(request, verb, task) and not verb.why_not(task)
+        ]
+
+    def _address(self, name: str, *args: Any) -> str:
+        return reverse(f"admin:taskcenter_task_{name}", args=args, current_app=self.admin_site.name)
+
+
+@admin.register(Task)
+class TaskAdmin(TaskAdminMixin, admin.ModelAdmin):
+    """The task list and the task page."""
+
+    def get_queryset(self, request: HttpRequest) -> TaskQuerySet:
+        rows = super().get_queryset(request)
+        match = getattr(request, "resolver_match", None)
+        return rows.defer(*BLOBS) if match and match.url_name == "taskcenter_task_changelist" else rows

@@ -1,0 +1,119 @@
+"""One move: the guarded UPDATE, its log line, and what is told after the commit."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from taskcenter import notifications, pointers, progress, reports
+from taskcenter.models import Task, TaskEvent, TaskQuerySet
+from taskcenter.states import FINAL, State, may_move
+
+logger = logging.getLogger("taskcenter")
+
+MESSAGE_LIMIT = 2000
+"""Characters of an error's message kept on the row; the whole traceback is in its event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of asking for a move: whether it was made, the state now, a sentence for people."""
+
+    moved: bool
+    state: State | None
+    text: str
+
+    def __bool__(self) -> bool:
+        return self.moved
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How an attempt ended badly: the error as text, and the kind of event it makes."""
+
+    type: str
+    message: str
+    traceback: str = ""
+    kind: str = TaskEvent.Kind.FAILED
+
+
+def move(rows: TaskQuerySet, task: Task, new: State, **changes: Any) -> bool:
+    """UPDATE `rows` (one row or none: the caller's guard) from the state of `task` to `new`.
+
+    On success `task` holds the new values. Raises ValueError on a move that `states.MOVES` does not
+    have: that is a bug in this package, not an outcome.
+    """
+    old = State(task.state)
+    if not may_move(old, new):
+        raise ValueError(f"No task moves from {old} to {new}.")
+    if new in FINAL:
+        changes["finished_at"] = timezone.now()
+    if not rows.filter(id=task.id, state=old).update(state=new, rev=F("rev") + 1, **changes):
+        return False
+    for name, value in changes.items():
+        setattr(task, name, value)
+    task.state, task.rev = new, task.rev + 1
+    log_move(task, old)
+    tell_watchers(task)
+    return True
+
+
+def settle(task: Task) -> None:
+    """What belongs to a final state, in its transaction: report and notification."""
+    reports.finalise(task)
+    notifications.record(task)
+
+
+def wake(task: Task) -> None:
+    """Push a pointer once the move is committed."""
+    transaction.on_commit(partial(pointers.push, [(task.id, task.queue)]), robust=True)
+
+
+def tell_watchers(task: Task) -> None:
+    transaction.on_commit(partial(progress.announce, task.id, task.rev), robust=True)
+
+
+def log_move(task: Task, old: State) -> None:
+    logger.info(
+        "Task %s %s -> %s attempt=%d queue=%s definition=%s",
+        task.id,
+        old,
+        task.state,
+        task.attempt,
+        task.queue,
+        task.definition,
+        extra={
+            "task_id": str(task.id),
+            "attempt": task.attempt,
+            "queue": task.queue,
+            "definition": task.definition,
+            "state": str(task.state),
+        },
+    )
+
+
+def superseded(task: Task, what: str) -> Outcome:
+    """Another attempt owns the row, or it has ended: keep a line of it, write nothing over it."""
+    text = f"Attempt {task.attempt} {what} too late: the task had moved on. Its outcome was set aside."
+    if Task.objects.filter(id=task.id).exists():
+        TaskEvent.objects.tell(
+            task.id, TaskEvent.Kind.SUPERSEDED, text, attempt=task.attempt, level="warning", worker_id=task.worker_id
+        )
+    logger.warning("Task %s attempt=%d superseded: %s", task.id, task.attempt, what)
+    return Outcome(moved=False, state=None, text=text)
+
+
+def owned(task: Task) -> Task | None:
+    """The row as it is now, locked, if this attempt still owns it."""
+    return Task.objects.select_for_update().of_attempt(task.id, task.attempt).first()
+
+
+def later(seconds: float) -> datetime:
+    return timezone.now() + timedelta(seconds=seconds)

@@ -1,0 +1,161 @@
+"""What a worker does with a task: claim it, and bring it to an end of one kind or another."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from taskcenter.models import Queue, Task, TaskEvent
+from taskcenter.states import State
+
+from .moves import MESSAGE_LIMIT, Failure, Outcome, later, move, owned, settle, superseded, wake
+
+Kind = TaskEvent.Kind
+
+
+def claim(queues: Sequence[str], definitions: Sequence[str], worker_id: uuid.UUID, *, limit: int = 1) -> list[Task]:
+    """Take up to `limit` of the best tasks that may run now; highest priority first, then oldest.
+
+    Rows locked by a rival are left to it. Each claim raises `attempt`: the fence of everything after.
+    """
+    with transaction.atomic():
+        rows = Task.objects.claimable(queues, definitions).exclude(queue__in=Queue.objects.paused().values("name"))
+        return [task for task in rows.taken(limit) if _begin(task, worker_id)]
+
+
+def _begin(task: Task, worker_id: uuid.UUID) -> bool:
+    now = timezone.now()
+    started = task.started_at or now
+    attempt = task.attempt + 1
+    changes = {"attempt": attempt, "worker_id": worker_id, "attempted_at": now, "started_at": started, "run_after": None}
+    return move(Task.objects.all(), task, State.PROCESSING, **changes)
+
+
+def complete(task: Task, result: Any) -> Outcome:
+    """The attempt's function returned: keep the result, the report and the notification in one commit."""
+    with transaction.atomic():
+        fence = Task.objects.of_attempt(task.id, task.attempt)
+        error = {"error_type": "", "error_message": "", "fingerprint": ""}
+        if not move(fence, task, State.COMPLETED, result=result, progress=1.0, **error):
+            return superseded(task, "completed")
+        settle(task)
+    return Outcome(moved=True, state=State.COMPLETED, text="Completed.")
+
+
+def fail(task: Task, failure: Failure, *, delay: float | None) -> Outcome:
+    """The attempt raised or ran out of time.
+
+    It runs again in `delay` seconds while attempts are left; with None it must not be tried again.
+    """
+    with transaction.atomic():
+        row = owned(task)
+        if row is None:
+            return superseded(task, "failed")
+        _keep_error(row, failure)
+        if row.cancel_requested_at:
+            return _end(row, State.CANCELLED, "Cancelled while it failed.", failures=F("failures") + 1)
+        if delay is not None and row.failures + 1 < row.max_attempts:
+            return _plan_retry(row, failure, delay)
+        return _end(row, State.FAILED, failure.message, failures=row.failures + 1, **_error(failure))
+
+
+def crash(task_id: uuid.UUID, attempt: int, failure: Failure) -> Outcome:
+    """The process that ran this attempt is gone; its worker saw it die."""
+    with transaction.atomic():
+        row = Task.objects.select_for_update().of_attempt(task_id, attempt).first()
+        if row is None:
+            return Outcome(moved=False, state=None, text="The attempt had ended before its process died.")
+        return lose(row, failure)
+
+
+def lose(row: Task, failure: Failure, *, actor: Any = None) -> Outcome:
+    """A locked row whose process is gone: again, failed when crashes are used up, or cancelled."""
+    _keep_error(row, failure, actor=actor)
+    crashes = row.crashes + 1
+    if row.cancel_requested_at:
+        return _end(row, State.CANCELLED, "Cancelled; its process had died.", crashes=crashes)
+    if crashes >= row.max_crashes:
+        return _end(row, State.FAILED, failure.message, crashes=crashes, **_error(failure))
+    return _requeue(row, f"Will run again: {failure.message}", crashes=crashes)
+
+
+def cancelled(task: Task) -> Outcome:
+    """The attempt stopped because somebody asked for it."""
+    with transaction.atomic():
+        row = owned(task)
+        if row is None:
+            return superseded(task, "stopped")
+        return _end(row, State.CANCELLED, "Stopped as asked.", interrupted=row.interrupted + 1)
+
+
+def snooze(task: Task, delay: float) -> Outcome:
+    """The attempt asked to be run again in `delay` seconds; nobody is to blame."""
+    with transaction.atomic():
+        row = owned(task)
+        if row is None:
+            return superseded(task, "snoozed")
+        if row.cancel_requested_at:
+            return _end(row, State.CANCELLED, "Stopped as asked.", interrupted=row.interrupted + 1)
+        when = later(delay)
+        TaskEvent.objects.tell(
+            row.id, Kind.SNOOZED, f"Runs again at {when:%H:%M:%S} UTC.", attempt=row.attempt, worker_id=row.worker_id
+        )
+        move(Task.objects.all(), row, State.SCHEDULED, run_after=when, interrupted=row.interrupted + 1, worker_id=None)
+        return Outcome(moved=True, state=State.SCHEDULED, text=f"Snoozed for {delay:g} seconds.")
+
+
+def hand_back(task_id: uuid.UUID, attempt: int, reason: str) -> Outcome:
+    """The attempt will not be finished here, and nobody is to blame: let another worker take it."""
+    with transaction.atomic():
+        row = Task.objects.select_for_update().of_attempt(task_id, attempt).first()
+        if row is None:
+            return Outcome(moved=False, state=None, text="The attempt had ended before it was handed back.")
+        if row.cancel_requested_at:
+            return _end(row, State.CANCELLED, "Stopped as asked.", interrupted=row.interrupted + 1)
+        TaskEvent.objects.tell(row.id, Kind.HANDED_BACK, reason, attempt=row.attempt, worker_id=row.worker_id)
+        return _requeue(row, reason, interrupted=row.interrupted + 1)
+
+
+def _plan_retry(row: Task, failure: Failure, delay: float) -> Outcome:
+    when = later(delay)
+    text = f"Try {row.failures + 2} of {row.max_attempts} at {when:%H:%M:%S} UTC."
+    TaskEvent.objects.tell(row.id, Kind.RETRY_PLANNED, text, attempt=row.attempt)
+    changes: dict[str, Any] = {"run_after": when, "failures": row.failures + 1, "worker_id": None}
+    move(Task.objects.all(), row, State.SCHEDULED, **changes, **_error(failure))
+    return Outcome(moved=True, state=State.SCHEDULED, text=text)
+
+
+def _requeue(row: Task, text: str, **counts: int) -> Outcome:
+    move(Task.objects.all(), row, State.PENDING, worker_id=None, **counts)
+    wake(row)
+    return Outcome(moved=True, state=State.PENDING, text=text)
+
+
+def _end(row: Task, state: State, text: str, **changes: Any) -> Outcome:
+    if state == State.CANCELLED:
+        TaskEvent.objects.tell(row.id, Kind.CANCELLED, text, attempt=row.attempt, worker_id=row.worker_id)
+    move(Task.objects.all(), row, state, **changes)
+    settle(row)
+    return Outcome(moved=True, state=state, text=text)
+
+
+def _keep_error(row: Task, failure: Failure, *, actor: Any = None) -> None:
+    TaskEvent.objects.tell(
+        row.id,
+        failure.kind,
+        f"{failure.type}: {failure.message}" if failure.type else failure.message,
+        attempt=row.attempt,
+        level="error",
+        data={"type": failure.type, "message": failure.message, "traceback": failure.traceback},
+        worker_id=row.worker_id,
+        actor=actor,
+    )
+
+
+def _error(failure: Failure) -> dict[str, str]:
+    return {"error_type": failure.type[:255], "error_message": failure.message[:MESSAGE_LIMIT]}

@@ -1,0 +1,23 @@
+"""The rows of TaskCenter, their constraints, and all of its SQL."""
+
+from .checkpoint import Checkpoint
+from .duty import Duty
+from .event import TaskEvent
+from .notification import Notification
+from .queue import Queue
+from .report import Report
+from .task import Task, TaskQuerySet, visible_to
+from .worker import Worker
+
+__all__ = [
+    "Checkpoint",
+    "Duty",
+    "Notification",
+    "Queue",
+    "Report",
+    "Task",
+    "TaskEvent",
+    "TaskQuerySet",
+    "Worker",
+    "visible_to",
+]

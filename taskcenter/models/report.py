@@ -1,0 +1,50 @@
+"""The report: what a task produced for people, kept as data and shown by templates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from .task import Task
+
+if TYPE_CHECKING:
+    import uuid
+
+
+class ReportQuerySet(models.QuerySet["Report"]):
+    def final(self) -> Self:
+        """Of attempts that finished; what a crashed attempt left behind is not one."""
+        return self.filter(is_final=True)
+
+    def visible_to(self, user: Any) -> Self:
+        """One's own reports, or all with `view_report`."""
+        if not user.is_authenticated or not user.is_active:
+            return self.none()
+        return self.all() if user.has_perm("taskcenter.view_report") else self.filter(owner=user.pk)
+
+    def newest_of(self, task_id: uuid.UUID) -> Report | None:
+        return self.final().filter(task_id=task_id).order_by("-attempt").first()
+
+
+class Report(models.Model):
+    task = models.ForeignKey(Task, on_delete=models.SET_NULL, null=True, related_name="reports")
+    attempt = models.PositiveIntegerField()
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    title = models.CharField(max_length=255)
+    data = models.JSONField(default=dict)
+    is_final = models.BooleanField(default=False)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects = ReportQuerySet.as_manager()
+
+    class Meta:
+        indexes = (models.Index(fields=("owner", "id"), name="taskcenter_report_owner"),)
+        constraints = (models.UniqueConstraint(fields=("task", "attempt"), name="taskcenter_report_once"),)
+
+    def __str__(self) -> str:
+        return self.title

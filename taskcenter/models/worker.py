@@ -1,0 +1,66 @@
+"""The worker: one `manage.py rqworker` process, and whether it still lives."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime, timedelta
+from typing import Self
+
+from django.db import models
+from django.utils import timezone
+
+from taskcenter.conf import get_settings
+
+
+def stale_before(now: datetime | None = None) -> datetime:
+    """The time before which a last heartbeat means that the worker is dead."""
+    return (now or timezone.now()) - timedelta(seconds=get_settings().STALE_AFTER)
+
+
+class WorkerQuerySet(models.QuerySet["Worker"]):
+    def alive(self) -> Self:
+        return self.filter(stopped_at=None, heartbeat_at__gt=stale_before())
+
+    def silent(self) -> Self:
+        """Not stopped in order, and not heard of for too long."""
+        return self.filter(stopped_at=None, heartbeat_at__lte=stale_before())
+
+    def beat(self, worker_id: uuid.UUID) -> bool:
+        """Touch that worker's row; False when the row is gone or retired: the worker must register anew."""
+        touched = self.filter(id=worker_id, stopped_at=None).update(heartbeat_at=timezone.now())
+        return bool(touched)
+
+    def retire(self, worker_id: uuid.UUID) -> bool:
+        """Say that the worker is no more; False when somebody said so before."""
+        return bool(self.filter(id=worker_id, stopped_at=None).update(stopped_at=timezone.now()))
+
+    def living_ids(self, ids: set[uuid.UUID]) -> set[uuid.UUID]:
+        """Which of these workers are alive."""
+        return set(self.alive().filter(id__in=ids).values_list("id", flat=True))
+
+
+class Worker(models.Model):
+    """One incarnation of a worker process; its id is never used again."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=255, help_text="The name RQ knows it by.")
+    host = models.CharField(max_length=255)
+    pid = models.PositiveIntegerField()
+    queues = models.JSONField(default=list)
+    slots = models.PositiveSmallIntegerField(default=1)
+    definitions = models.JSONField(default=list, help_text="What its code can run.")
+    started_at = models.DateTimeField(default=timezone.now)
+    heartbeat_at = models.DateTimeField(default=timezone.now)
+    stopped_at = models.DateTimeField(null=True, blank=True)
+
+    objects = WorkerQuerySet.as_manager()
+
+    class Meta:
+        indexes = (models.Index(fields=("stopped_at", "heartbeat_at"), name="taskcenter_worker_alive"),)
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.pid}"
+
+    @property
+    def is_alive(self) -> bool:
+        return self.stopped_at is None and self.heartbeat_at > stale_before()

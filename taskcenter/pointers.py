@@ -1,0 +1,188 @@
+"""Pointers: RQ jobs that carry a task's id and nothing else. The only room that speaks RQ's lists.
+
+A pointer wakes a worker of its queue, which then claims the *best* task of that queue. So pointers are
+interchangeable: a duplicate claims nothing, a lost one costs time until the next sweep. Each has a job
+hash, so that a stock RQ worker can run it and django-rq's pages can show it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+import redis
+from rq.defaults import RQ_KEY_PREFIX
+from rq.job import Job
+from rq.queue import Queue
+from rq.serializers import JSONSerializer
+from rq.utils import utcformat
+
+from .wire import redis_is_trusted, try_redis
+
+__all__ = [
+    "FUNCTION",
+    "PREFIX",
+    "count_all",
+    "forget",
+    "forget_orphans",
+    "is_pointer",
+    "pointer_id",
+    "push",
+    "queue_key",
+    "task_id_of",
+    "wait",
+]
+
+PREFIX = "task-"
+FUNCTION = "taskcenter.worker.run_pointer"
+LIFETIME = 86_400
+"""Seconds a job hash lives at most: a net under the sweeps."""
+CHUNK = 1000
+
+Pointer = tuple[UUID, str]
+"""A task's id and its queue."""
+
+
+def pointer_id(task_id: UUID) -> str:
+    """The RQ job id of a task's pointer."""
+    return PREFIX + task_id.hex
+
+
+def is_pointer(job_id: str) -> bool:
+    """Whether an RQ job id is one of ours."""
+    return task_id_of(job_id) is not None
+
+
+def task_id_of(job_id: str) -> UUID | None:
+    """The task an RQ job id points at; None when the job is not ours."""
+    if not job_id.startswith(PREFIX):
+        return None
+    try:
+        return UUID(hex=job_id[len(PREFIX) :])
+    except ValueError:
+        return None
+
+
+def queue_key(queue: str) -> str:
+    """RQ's list of a queue."""
+    return f"{Queue.redis_queue_namespace_prefix}{queue}"
+
+
+def push(pointers: Sequence[Pointer]) -> bool:
+    """Put pointers at the end of their queues, one round trip per thousand; False when Redis is away.
+
+    Never raises for an outage: the sweep pushes again what is missing.
+    """
+    if not pointers or not redis_is_trusted():
+        return not pointers
+    by_queue: dict[str, list[UUID]] = {}
+    for task_id, queue in pointers:
+        by_queue.setdefault(queue, []).append(task_id)
+    return all(_push_queue(queue, ids) for queue, ids in by_queue.items())
+
+
+def _push_queue(queue: str, ids: list[UUID]) -> bool:
+    for start in range(0, len(ids), CHUNK):
+        chunk = ids[start : start + CHUNK]
+        if try_redis(lambda client, part=chunk: _push_chunk(client, queue, part), queue=queue) is None:  # type: ignore[misc]
+            return False
+    return True
+
+
+def _push_chunk(client: redis.Redis, queue: str, ids: list[UUID]) -> bool:
+    pipeline = client.pipeline(transaction=False)
+    pipeline.sadd(Queue.redis_queues_keys, queue_key(queue))
+    for task_id in ids:
+        key = Job.key_for(pointer_id(task_id))
+        pipeline.hset(key, mapping=_job_hash(task_id, queue))
+        pipeline.expire(key, LIFETIME)
+    pipeline.rpush(queue_key(queue), *map(pointer_id, ids))
+    pipeline.execute()
+    return True
+
+
+def _job_hash(task_id: UUID, queue: str) -> dict[str, bytes | str]:
+    """The fields that RQ's `Job.restore` needs; source: rq 3.0 `Job.to_dict`."""
+    now = utcformat(datetime.now(UTC))
+    call = (FUNCTION, None, [str(task_id)], {})
+    return {
+        "created_at": now,
+        "enqueued_at": now,
+        "data": zlib.compress(JSONSerializer.dumps(call)),
+        "origin": queue,
+        "description": f"{FUNCTION}('{task_id}')",
+        "status": "queued",
+        # A stock worker must not add a time limit of its own; ours is the definition's.
+        "timeout": "-1",
+    }
+
+
+def wait(client: redis.Redis, queues: Sequence[str], seconds: float) -> str | None:
+    """Block until one of the queues has a job, and take it off; its id, or None after `seconds`."""
+    found = client.blpop([queue_key(queue) for queue in queues], timeout=seconds)
+    return found[1].decode() if found else None  # type: ignore[index,union-attr]
+
+
+def forget(client: redis.Redis, job_ids: Iterable[str]) -> None:
+    """Delete the job hashes of pointers that were taken off their list."""
+    keys = [Job.key_for(job_id) for job_id in job_ids]
+    if keys:
+        client.delete(*keys)
+
+
+def drop(task_ids: Sequence[UUID], queue: str) -> None:
+    """Take the pointers of these tasks off their queue."""
+
+    def remove(client: redis.Redis) -> None:
+        pipeline = client.pipeline(transaction=False)
+        for task_id in task_ids:
+            pipeline.lrem(queue_key(queue), 1, pointer_id(task_id))
+            pipeline.delete(Job.key_for(pointer_id(task_id)))
+        pipeline.execute()
+
+    try_redis(remove, queue=queue)
+
+
+def pop_surplus(client: redis.Redis, queue: str, count: int) -> list[str]:
+    """Take up to `count` jobs off a queue without waiting; the ids taken, ours or not."""
+    taken = client.lpop(queue_key(queue), count) or []
+    return [job_id.decode() for job_id in taken]  # type: ignore[union-attr]
+
+
+def count_all(queues: Iterable[str]) -> Counter[str] | None:
+    """How many jobs each queue's list holds; None when Redis is away."""
+    counts: Counter[str] = Counter()
+    for queue in queues:
+        length = try_redis(lambda client, name=queue: client.llen(queue_key(name)), queue=queue)  # type: ignore[misc]
+        if length is None:
+            return None
+        counts[queue] = int(length)  # type: ignore[arg-type]
+    return counts
+
+
+def listed(queue: str, limit: int = 10_000) -> list[UUID] | None:
+    """The tasks whose pointers stand in a queue's list, from its head; None when Redis is away."""
+    found = try_redis(lambda client: client.lrange(queue_key(queue), 0, limit - 1), queue=queue)
+    if found is None:
+        return None
+    ids = (task_id_of(job_id.decode()) for job_id in found)  # type: ignore[union-attr]
+    return [task_id for task_id in ids if task_id]
+
+
+def hashes(queue: str) -> Iterable[UUID]:
+    """The tasks that have a job hash in the Redis of that queue."""
+    from .wire import quick_client  # noqa: PLC0415
+
+    pattern = f"{RQ_KEY_PREFIX}:job:{PREFIX}*"
+    for key in quick_client(queue).scan_iter(match=pattern, count=CHUNK):
+        task_id = task_id_of(key.decode().rpartition(":")[2])
+        if task_id:
+            yield task_id
+
+
+def forget_orphans(queue: str, task_ids: Sequence[UUID]) -> None:
+    """Delete the job hashes of these tasks."""
+    try_redis(lambda client: forget(client, map(pointer_id, task_ids)), queue=queue)

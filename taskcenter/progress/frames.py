@@ -1,0 +1,196 @@
+"""Frames: the whole small state of a task, as one person may see it. Lists, pages, polling and the socket
+all show these.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from django.urls import NoReverseMatch, reverse
+from django.utils.module_loading import import_string
+
+from taskcenter.conf import get_settings
+from taskcenter.models import Report, Task, TaskQuerySet
+from taskcenter.models.worker import stale_before
+from taskcenter.states import FINAL, State
+
+from .store import TEXT_LIMIT, Stored, read_many
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Snapshot", "Viewer", "allowed_actions", "frame", "frames", "snapshots", "visible"]
+
+_HEAVY = ("args", "kwargs", "result", "metadata")
+_BEGUN = frozenset({State.PROCESSING, State.FAILED, State.CANCELLED})
+
+
+def visible(user: Any, queryset: TaskQuerySet | None = None) -> TaskQuerySet:
+    """The tasks of `queryset` (all by default) that `TASKCENTER["VISIBLE"]` lets this person see."""
+    rule: Any = get_settings().VISIBLE
+    apply = import_string(rule) if isinstance(rule, str) else rule
+    tasks: TaskQuerySet = apply(user, Task.objects.all() if queryset is None else queryset)
+    return tasks
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """What one person may do, asked once so that many frames can be made without asking again."""
+
+    pk: Any = None
+    cancels_any: bool = False
+    retries_any: bool = False
+    reads_any_report: bool = False
+
+    @classmethod
+    def of(cls, user: Any) -> Viewer:
+        """May ask the database for permissions."""
+        if user is None or not user.is_authenticated or not user.is_active:
+            return cls()
+        return cls(
+            pk=user.pk,
+            cancels_any=user.has_perm("taskcenter.cancel_task"),
+            retries_any=user.has_perm("taskcenter.retry_task"),
+            reads_any_report=user.has_perm("taskcenter.view_report"),
+        )
+
+    def actions(self, task: Task) -> tuple[str, ...]:
+        """What this person may do with the task and what its state allows, of cancel and retry."""
+        is_owner = self.pk is not None and task.owner_id == self.pk
+        found = []
+        if (is_owner or self.cancels_any) and not task.is_final and not task.cancel_requested_at:
+            found.append("cancel")
+        if (is_owner or self.retries_any) and task.state in {State.FAILED, State.CANCELLED}:
+            found.append("retry")
+        return tuple(found)
+
+    def reads(self, report_owner: Any) -> bool:
+        """Whether this person may open a report of that owner."""
+        return self.reads_any_report or (self.pk is not None and report_owner == self.pk)
+
+
+def allowed_actions(user: Any, task: Task) -> tuple[str, ...]:
+    """Which of cancel and retry this person may do with this task now: the rule of every button."""
+    return Viewer.of(user).actions(task)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that a frame is made of, whoever looks at it."""
+
+    task: Task
+    stored: Stored | None = None
+    worker_alive: bool = True
+    report: tuple[int, Any] | None = None
+    """Primary key and owner of the newest final report."""
+
+    @property
+    def order(self) -> tuple[int, int, int]:
+        """rev, attempt, seq: of two snapshots in one process, which is newer."""
+        seq = self.stored.seq if self.stored and self.stored.attempt == self.task.attempt else 0
+        return self.task.rev, self.task.attempt, seq
+
+    def progressed(self, stored: Stored) -> Snapshot:
+        """The same with newer progress."""
+        return replace(self, stored=stored)
+
+    def frame(self, viewer: Viewer) -> dict[str, Any]:
+        """The frame for that person."""
+        url = None
+        if self.report and viewer.reads(self.report[1]):
+            url = _url("report-detail", self.report[0])
+        can = viewer.actions(self.task)
+        return frame(self.task, self.stored, worker_alive=self.worker_alive, can=can, report_url=url)
+
+
+def snapshots(queryset: TaskQuerySet) -> list[Snapshot]:
+    """Snapshots of these tasks, in their order: three queries and one round trip to Redis, however many."""
+    tasks = list(queryset.defer(*_HEAVY))
+    ids = [task.id for task in tasks]
+    running = [task.id for task in tasks if task.state == State.PROCESSING]
+    lost = (
+        set(Task.objects.filter(id__in=running).lost(stale_before()).values_list("id", flat=True))
+        if running
+        else set()
+    )
+    reports = Report.objects.final().filter(task_id__in=ids).order_by("attempt")
+    newest = {task_id: (pk, owner) for task_id, pk, owner in reports.values_list("task_id", "pk", "owner_id")}
+    told = read_many(task.id for task in tasks if task.state in _BEGUN)
+    return [
+        Snapshot(task, told.get(str(task.id)), task.id not in lost, newest.get(task.id)) for task in tasks
+    ]
+
+
+def frames(user: Any, queryset: TaskQuerySet) -> list[dict[str, Any]]:
+    """Frames of these tasks for this person, in their order. Who may see them is the caller's question."""
+    viewer = Viewer.of(user)
+    return [snapshot.frame(viewer) for snapshot in snapshots(queryset)]
+
+
+def frame(
+    task: Task,
+    stored: Stored | None = None,
+    *,
+    worker_alive: bool = True,
+    can: Sequence[str] = (),
+    report_url: str | None = None,
+) -> dict[str, Any]:
+    """One task's whole small state; reads nothing.
+
+    `stored` is what Redis told; the row's copy counts where it is newer. Progress is that of the present
+    attempt only, and waiting tasks have none.
+    """
+    progress = _newest(task, stored)
+    details = (progress or Stored(attempt=0, seq=0)).details()
+    fraction = progress.progress if progress else None
+    if task.state != State.PROCESSING:
+        details.update(eta_s=None, rate=None)
+    return {
+        "id": str(task.id),
+        "rev": task.rev,
+        "attempt": task.attempt,
+        "seq": progress.seq if progress else 0,
+        "state": str(task.state),
+        "shown": str(task.shown(worker_alive=worker_alive)),
+        "progress": 1.0 if task.state == State.COMPLETED else fraction,
+        **details,
+        "max_attempts": task.max_attempts,
+        "updated_at": _updated_at(task, progress),
+        "final": task.is_final,
+        "can": list(can),
+        "url": _url("task-detail", task.id),
+        "title": task.label,
+        "error": _error(task),
+        "report_url": report_url,
+        "worker_alive": worker_alive,
+    }
+
+
+def _newest(task: Task, stored: Stored | None) -> Stored | None:
+    """The newest progress of the present attempt, if it has begun."""
+    if task.state not in FINAL and task.state != State.PROCESSING:
+        return None
+    kept = Stored.from_row(task.progress, task.progress_state)
+    own = [one for one in (kept, stored) if one and one.attempt == task.attempt]
+    return max(own, key=lambda one: one.seq, default=None)
+
+
+def _updated_at(task: Task, progress: Stored | None) -> str:
+    moments = (task.created_at, task.attempted_at, task.cancel_requested_at, task.finished_at)
+    latest = max(moment for moment in moments if moment).isoformat()
+    return max(latest, progress.updated_at) if progress else latest
+
+
+def _error(task: Task) -> dict[str, str] | None:
+    if task.state == State.COMPLETED or not (task.error_type or task.error_message):
+        return None
+    return {"type": task.error_type, "message": task.error_message[:TEXT_LIMIT]}
+
+
+def _url(name: str, key: Any) -> str | None:
+    try:
+        return reverse(f"taskcenter:{name}", args=[key])
+    except NoReverseMatch:
+        # A site that only runs workers need not include our URLs.
+        return None

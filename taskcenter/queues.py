@@ -1,0 +1,79 @@
+"""`TaskQueue`: one queue, as its users see it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.utils import timezone
+
+from . import lifecycle
+from .compat import TaskResult
+from .conf import get_settings, redis_queues
+from .definitions import find, known_names
+from .exceptions import UnknownQueue
+from .models import Task, Worker
+
+__all__ = ["TaskQueue"]
+
+BATCH = 1000
+
+
+class TaskQueue:
+    """A named line of tasks.
+
+    Raises UnknownQueue when no setting names it.
+    """
+
+    def __init__(self, name: str = "default") -> None:
+        if name not in redis_queues():
+            raise UnknownQueue(f"There is no queue {name!r}; RQ_QUEUES names {', '.join(sorted(redis_queues()))}.")
+        self.name = name
+
+    def enqueue(self, definition: str, *args: Any, **kwargs: Any) -> TaskResult:
+        """A task of that definition on this queue; raises UnknownDefinition and InvalidPayload."""
+        return find(definition).using(queue_name=self.name).enqueue(*args, **kwargs)
+
+    async def aenqueue(self, definition: str, *args: Any, **kwargs: Any) -> TaskResult:
+        """See enqueue()."""
+        return await sync_to_async(self.enqueue, thread_sensitive=True)(definition, *args, **kwargs)
+
+    def get_pending_tasks(self, limit: int = 100) -> list[Task]:
+        """What waits to run, in the order in which it will be claimed."""
+        return list(Task.objects.pending().filter(queue=self.name).in_claim_order()[:limit])
+
+    async def aget_pending_tasks(self, limit: int = 100) -> list[Task]:
+        """See get_pending_tasks()."""
+        return await sync_to_async(self.get_pending_tasks, thread_sensitive=True)(limit)
+
+    def get_next_task(self, worker: Worker) -> Task | None:
+        """Claim the best task of this queue for a registered worker; None when nothing waits.
+
+        Whoever calls this must run the task and end the attempt.
+        """
+        claimed = lifecycle.claim([self.name], known_names(), worker.id)
+        return claimed[0] if claimed else None
+
+    async def aget_next_task(self, worker: Worker) -> Task | None:
+        """See get_next_task()."""
+        return await sync_to_async(self.get_next_task, thread_sensitive=True)(worker)
+
+    def cleanup_old_tasks(self, older_than: timedelta | None = None, *, now: datetime | None = None) -> int:
+        """Delete finished tasks of this queue that ended longer ago than that; how many.
+
+        `older_than` is `TASKCENTER["TASK_RETENTION"]` if not given. Reports stay.
+        """
+        age = older_than if older_than is not None else get_settings().TASK_RETENTION
+        if age is None:
+            return 0
+        old = Task.objects.finished().filter(queue=self.name, finished_at__lt=(now or timezone.now()) - age)
+        gone = 0
+        while ids := list(old.values_list("id", flat=True)[:BATCH]):
+            Task.objects.filter(id__in=ids).delete()
+            gone += len(ids)
+        return gone
+
+    async def acleanup_old_tasks(self, older_than: timedelta | None = None) -> int:
+        """See cleanup_old_tasks()."""
+        return await sync_to_async(self.cleanup_old_tasks, thread_sensitive=True)(older_than)

@@ -1,0 +1,6 @@
+"""placeholder"""
+from django.http import JsonResponse
+
+
+def task_state(request):
+    return JsonResponse({})

@@ -1,0 +1,115 @@
+"""A task's history as one list: the times on its row merged with its events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.utils import timezone
+
+from taskcenter.models import Task, TaskEvent
+from taskcenter.states import State
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+__all__ = ["LIMIT", "Moment", "Timeline", "duration", "timeline", "took"]
+
+LIMIT = 200
+"""Events shown: the latest ones."""
+
+ENDINGS = {
+    State.COMPLETED: ("Completed", "completed"),
+    State.FAILED: ("Failed", "failed"),
+    State.CANCELLED: ("Cancelled", "cancelled"),
+}
+# How an event looks: the name of the state whose colour it takes.
+TONES = {
+    TaskEvent.Kind.FAILED: "failed",
+    TaskEvent.Kind.TIMED_OUT: "failed",
+    TaskEvent.Kind.CRASHED: "lost",
+    TaskEvent.Kind.RETRY_PLANNED: "retrying",
+    TaskEvent.Kind.SNOOZED: "scheduled",
+    TaskEvent.Kind.HANDED_BACK: "scheduled",
+    TaskEvent.Kind.CANCEL_ASKED: "cancelling",
+    TaskEvent.Kind.CANCELLED: "cancelled",
+    TaskEvent.Kind.RETRIED: "processing",
+    TaskEvent.Kind.RECOVERED: "processing",
+    TaskEvent.Kind.SUPERSEDED: "lost",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One line of the history."""
+
+    at: datetime
+    word: str
+    text: str = ""
+    tone: str = "pending"
+    attempt: int = 0
+    actor: Any = None
+    traceback: str = ""
+    anchor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    moments: list[Moment]
+    earlier: int
+    """Events that are left out because there are too many."""
+
+
+def timeline(task: Task) -> Timeline:
+    """What happened to the task, oldest first. Two queries at most."""
+    newest = list(task.events.select_related("actor").order_by("-seq")[: LIMIT + 1])
+    cut = len(newest) > LIMIT
+    earlier = newest[LIMIT].seq if cut else 0
+    moments = [*_of_row(task), *(_of_event(event) for event in reversed(newest[:LIMIT]))]
+    # Sorting is stable: what the row says of a moment comes before what the events say of it.
+    return Timeline(sorted(moments, key=lambda moment: moment.at), earlier)
+
+
+def took(task: Task, now: datetime | None = None) -> str:
+    """From the first attempt's begin to the end, or until now; empty before it began."""
+    if task.started_at is None:
+        return ""
+    return duration(((task.finished_at or now or timezone.now()) - task.started_at).total_seconds())
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people write them: 0.4 s, 0:07, 1:02:03."""
+    if seconds < 1:
+        return f"{max(0.0, seconds):.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _of_row(task: Task) -> list[Moment]:
+    owner = f"for {task.owner}" if task.owner_id else ""
+    moments = [Moment(task.created_at, "Enqueued", f"on queue {task.queue} {owner}".strip())]
+    if task.started_at and task.started_at != task.attempted_at:
+        moments.append(Moment(task.started_at, "First attempt began", tone="processing", attempt=1))
+    if task.attempted_at:
+        word = f"Attempt {task.attempt} began"
+        moments.append(Moment(task.attempted_at, word, tone="processing", attempt=task.attempt))
+    if task.finished_at:
+        word, tone = ENDINGS[State(task.state)]
+        moments.append(Moment(task.finished_at, word, tone=tone, attempt=task.attempt))
+    return moments
+
+
+def _of_event(event: TaskEvent) -> Moment:
+    data = event.data if isinstance(event.data, dict) else {}
+    tone = TONES.get(event.kind, "failed" if event.level == "error" else "pending")  # type: ignore[call-overload]
+    return Moment(
+        event.at,
+        event.get_kind_display(),
+        event.text,
+        tone=tone,
+        attempt=event.attempt,
+        actor=event.actor,
+        traceback=str(data.get("traceback") or ""),
+        anchor=f"event-{event.seq}",
+    )

@@ -1,0 +1,75 @@
+"""What a stock RQ worker calls: the same claim, run and finish, in its process."""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
+
+from django.db import connections
+
+from taskcenter import lifecycle
+from taskcenter.conf import get_settings
+from taskcenter.definitions import known_names
+from taskcenter.models import Task, Worker
+
+from . import story
+
+__all__ = ["run_pointer"]
+
+
+def run_pointer(task_id: str) -> str:
+    """Claim the best task of the pointed-at task's queue and run it; what came of it, in words.
+
+    A pointer whose task is gone or taken still claims: pointers of a queue are interchangeable.
+    """
+    queue = Task.objects.filter(id=uuid.UUID(task_id)).values_list("queue", flat=True).first()
+    if queue is None:
+        return "The task is gone."
+    with _standing_in(queue) as worker_id:
+        claimed = lifecycle.claim([queue], known_names(), worker_id)
+        if not claimed:
+            return "Nothing was waiting."
+        return story.run(claimed[0], RowListener(claimed[0])).text
+
+
+class RowListener:
+    """Hears of a cancel by looking at the row: one query per look."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+
+    def cancelled(self) -> bool:
+        fence = Task.objects.of_attempt(self._task.id, self._task.attempt)
+        return fence.filter(cancel_requested_at__isnull=False).exists()
+
+    def stopping(self) -> bool:
+        return False
+
+
+@contextmanager
+def _standing_in(queue: str) -> Iterator[uuid.UUID]:
+    """A worker row for as long as this one task runs, with a heartbeat of its own."""
+    worker = Worker.objects.create(
+        name="stock RQ worker", host=socket.gethostname(), pid=os.getpid(), queues=[queue], definitions=known_names()
+    )
+    done = Event()
+    thread = Thread(target=_beat, args=(worker.id, done), daemon=True)
+    thread.start()
+    try:
+        yield worker.id
+    finally:
+        done.set()
+        thread.join()
+        Worker.objects.retire(worker.id)
+
+
+def _beat(worker_id: uuid.UUID, done: Event) -> None:
+    try:
+        while not done.wait(get_settings().HEARTBEAT):
+            Worker.objects.beat(worker_id)
+    finally:
+        connections.close_all()

@@ -1,0 +1,41 @@
+"""What the operating system must be told about a slot's process."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+
+__all__ = ["die_with_parent", "kill_group", "reset_signals"]
+
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent(parent_pid: int) -> None:
+    """Have the kernel kill this process when its parent dies, and put it in a group of its own.
+
+    Linux only (prctl(2)); elsewhere an orphan runs on until it wants to write, and is fenced then.
+    """
+    os.setpgid(0, 0)
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent_pid:  # it died before we asked
+            os._exit(1)
+
+
+def reset_signals() -> None:
+    """Forget the parent's handlers. Ctrl-C is the parent's business."""
+    signal.set_wakeup_fd(-1)
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM, signal.SIGCHLD):
+        signal.signal(name, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, lambda *_: None)
+
+
+def kill_group(pid: int) -> None:
+    """SIGKILL a slot and what it started."""
+    for kill in (os.killpg, os.kill):
+        try:
+            kill(pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            continue
