@@ -19,10 +19,10 @@ class ReadOnly(admin.ModelAdmin):
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
+    def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 Django's signature
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002 as above
         return False
 
 
@@ -48,12 +48,12 @@ class AnalysisAdmin(ReadOnly):
     @admin.display(description="task")
     def task_link(self, analysis: Analysis) -> str:
         if not analysis.task_id:
-            return "–"
+            return "-"
         url = reverse("admin:taskcenter_task_change", args=[analysis.task_id])
         return format_html('<a href="{}">Task</a>', url)
 
     @admin.display(description="report")
     def report_link(self, analysis: Analysis) -> str:
         if not analysis.ready_report:
-            return "–"
+            return "-"
         return format_html('<a href="{}">Report</a>', reverse("analysis:report", args=[analysis.pk]))

@@ -21,6 +21,7 @@ from taskcenter import FINAL
 from taskcenter.models import Task
 
 from .methods.exceptions import InputError
+from .methods.limits import Limits
 from .models import Analysis, Dataset
 
 __all__ = ["AIService", "failure_sentence", "rerun", "settle", "submit"]
@@ -28,6 +29,8 @@ __all__ = ["AIService", "failure_sentence", "rerun", "settle", "submit"]
 logger = logging.getLogger(__name__)
 
 CHUNK = 1024 * 1024
+LARGEST = 2_000_000_000
+"""Bytes of a file that may be analysed at all; the upload form allows less."""
 
 OnProgress = Callable[[str, float, str], None]
 """Called with the stage, the fraction of the whole analysis that is done, and a message."""
@@ -67,6 +70,7 @@ class AIService:
                 _local_copy(dataset, workdir),
                 name=dataset.name,
                 workdir=workdir,
+                limits=Limits(max_bytes=LARGEST),
                 on_progress=on_progress,
                 check_cancelled=check_cancelled,
             )

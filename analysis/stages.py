@@ -9,12 +9,21 @@ from taskcenter.progress import frame, snapshots
 
 from .models import Analysis
 
-STAGES = ("Validate", "Load", "Profile", "Quality", "Narrate", "Render")
+STAGES = {
+    "validate": "Check",
+    "load": "Read",
+    "profile": "Profile",
+    "quality": "Quality",
+    "narrate": "Findings",
+    "render": "Report",
+}
+"""Name in the pipeline, word for people; in order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
     name: str
+    label: str
     state: str
     """waiting, running, done, or stopped where a run ended early."""
 
@@ -22,12 +31,12 @@ class Stage:
 def stage_list(task: Task | None, analysis: Analysis) -> list[Stage]:
     """Every stage in order; of a finished analysis all are done, of a failed one those before its end."""
     if analysis.status == Analysis.Status.COMPLETED:
-        return [Stage(name, "done") for name in STAGES]
+        return [Stage(name, STAGES[name], "done") for name in STAGES]
     current = _current(task) if task else ""
-    position = STAGES.index(current) if current in STAGES else -1
+    position = list(STAGES).index(current) if current in STAGES else -1
     here = "stopped" if analysis.is_final else "running"
     return [
-        Stage(name, "done" if place < position else here if place == position else "waiting")
+        Stage(name, STAGES[name], "done" if place < position else here if place == position else "waiting")
         for place, name in enumerate(STAGES)
     ]
 

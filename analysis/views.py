@@ -6,16 +6,15 @@ from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
 from django.core.files import File
+from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.defaultfilters import filesizeformat
-from django.core.paginator import Paginator
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from taskcenter.models import Task
 from taskcenter.notifications import mark_read
-from taskcenter.models import Notification
 
 from .forms import OnceForm, QuotaHandler, UploadForm, size_limit
 from .models import Analysis
@@ -87,9 +86,7 @@ def run(request: HttpRequest, pk: UUID) -> HttpResponse:
     analysis = _mine(request, pk)
     task = analysis.task
     if analysis.is_final and task:
-        mark_read(
-            request.user, Notification.objects.to(request.user).filter(task=task).values_list("pk", flat=True)
-        )
+        mark_read(request.user, task=task)
     context = {
         "analysis": analysis,
         "task": task,

@@ -100,7 +100,9 @@ class TaskCenterBackend(BaseTaskBackend):
 def _errors(row: Task) -> list[TaskError]:
     events = row.events.told().filter(level="error")
     return [
-        TaskError(exception_class_path=event.data.get("type") or "builtins.RuntimeError", traceback=event.data["traceback"])
+        TaskError(
+            exception_class_path=event.data.get("type") or "builtins.RuntimeError", traceback=event.data["traceback"]
+        )
         for event in events
         if "traceback" in event.data
     ]

@@ -7,7 +7,8 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections
 from django.utils.module_loading import import_string
 
@@ -30,7 +31,8 @@ def check_taskcenter(**_: Any) -> list[CheckMessage]:
 
 def _check_settings() -> Iterator[CheckMessage]:
     for key in unknown_keys():
-        yield Warning(f"TASKCENTER has no setting named {key!r}.", hint="See docs/reference.md.", id="taskcenter.W001")
+        text = f"TASKCENTER has no setting named {key!r}."
+        yield checks.Warning(text, hint="See docs/reference.md.", id="taskcenter.W001")
     visible = get_settings().VISIBLE
     if isinstance(visible, str):
         try:
@@ -56,7 +58,7 @@ def _check_queues() -> Iterator[CheckMessage]:
         yield Error("Set RQ_QUEUES, or REDIS_URL for one queue named default.", id="taskcenter.E005")
         return
     if getattr(settings, "RQ_QUEUES", None) is None:
-        yield Warning(
+        yield checks.Warning(
             "RQ_QUEUES is not set; TaskCenter uses REDIS_URL, but django-rq's own pages and commands need it.",
             hint='RQ_QUEUES = {"default": {"URL": REDIS_URL}}',
             id="taskcenter.W002",
@@ -85,7 +87,7 @@ def _check_databases() -> Iterator[CheckMessage]:
     if connection.vendor == "sqlite":
         options = connection.settings_dict.get("OPTIONS", {})
         if str(options.get("transaction_mode", "")).upper() != "IMMEDIATE":
-            yield Warning(
+            yield checks.Warning(
                 "SQLite without IMMEDIATE transactions lets two workers look at one task at once.",
                 hint='DATABASES["default"]["OPTIONS"] = {"transaction_mode": "IMMEDIATE", "timeout": 20}',
                 id="taskcenter.W003",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from django.db import transaction
 
@@ -82,7 +82,12 @@ class TaskContext(DjangoTaskContext):
         data = checked(data, limit=get_settings().ARGS_LIMIT, what="data of a log line")
         with transaction.atomic():
             TaskEvent.objects.tell(
-                self.row.id, TaskEvent.Kind.LOG, text, attempt=self.attempt, level=level, data=data,
+                self.row.id,
+                TaskEvent.Kind.LOG,
+                text,
+                attempt=self.attempt,
+                level=level,
+                data=data,
                 worker_id=self.row.worker_id,
             )
 
@@ -90,14 +95,12 @@ class TaskContext(DjangoTaskContext):
         """The JSON value of `function()`, computed once for all attempts of this task."""
         kept = Checkpoint.objects.filter(task_id=self.row.id, key=key).first()
         if kept is not None:
-            value: T = kept.value
-            return value
+            return cast(T, kept.value)
         computed = checked(function(), limit=get_settings().RESULT_LIMIT, what=f"checkpoint {key!r}")
         row, _ = Checkpoint.objects.get_or_create(
             task_id=self.row.id, key=key, defaults={"value": computed, "attempt": self.attempt}
         )
-        value = row.value
-        return value
+        return cast(T, row.value)
 
     def report(self, *, title: str, data: dict[str, Any]) -> None:
         """Keep what this attempt produced for people; shown once the attempt has completed."""

@@ -70,7 +70,7 @@ class TaskDefinition(DjangoTask):
     """Attempts that may fail before the task is failed; None: `TASKCENTER["MAX_ATTEMPTS"]`."""
     max_crashes: int | None = None
     """Attempts that may die with their process; None: `TASKCENTER["MAX_CRASHES"]`."""
-    backoff: Exponential | Backoff = Exponential(base=5, cap=600)  # noqa: RUF009 it is frozen
+    backoff: Exponential | Backoff = Exponential(base=5, cap=600)
     """Seconds between a failure and the next try."""
     owner: Any = None
     """The user this task works for."""
@@ -97,7 +97,7 @@ class TaskDefinition(DjangoTask):
         options = {item.name: getattr(self, item.name) for item in fields(self)}
         return (self._reconstruct, ({**options, "func": self.module_path},))
 
-    def using(self, *, run_after: datetime | timedelta | None = None, **changes: Any) -> TaskDefinition:  # type: ignore[override]
+    def using(self, *, run_after: datetime | timedelta | None = None, **changes: Any) -> TaskDefinition:
         """A copy with other options; `run_after` may be a time or a delay.
 
         Raises TypeError on an option that does not exist.
@@ -216,4 +216,3 @@ def known_names() -> list[str]:
 
 async def _awaited(outcome: Any) -> Any:
     return await outcome
-

@@ -7,20 +7,21 @@ hash, so that a stock RQ worker can run it and django-rq's pages can show it.
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import redis
 from rq.defaults import RQ_KEY_PREFIX
 from rq.job import Job
 from rq.queue import Queue
-from rq.serializers import JSONSerializer
-from rq.utils import utcformat
+from rq.utils import as_text, utcformat
 
-from .wire import redis_is_trusted, try_redis
+from .wire import quick_client, redis_is_trusted, try_redis
 
 __all__ = [
     "FUNCTION",
@@ -104,14 +105,14 @@ def _push_chunk(client: redis.Redis, queue: str, ids: list[UUID]) -> bool:
     return True
 
 
-def _job_hash(task_id: UUID, queue: str) -> dict[str, bytes | str]:
+def _job_hash(task_id: UUID, queue: str) -> dict[Any, Any]:
     """The fields that RQ's `Job.restore` needs; source: rq 3.0 `Job.to_dict`."""
     now = utcformat(datetime.now(UTC))
-    call = (FUNCTION, None, [str(task_id)], {})
+    call: tuple[Any, ...] = (FUNCTION, None, [str(task_id)], {})
     return {
         "created_at": now,
         "enqueued_at": now,
-        "data": zlib.compress(JSONSerializer.dumps(call)),
+        "data": zlib.compress(json.dumps(call).encode()),
         "origin": queue,
         "description": f"{FUNCTION}('{task_id}')",
         "status": "queued",
@@ -123,7 +124,7 @@ def _job_hash(task_id: UUID, queue: str) -> dict[str, bytes | str]:
 def wait(client: redis.Redis, queues: Sequence[str], seconds: float) -> str | None:
     """Block until one of the queues has a job, and take it off; its id, or None after `seconds`."""
     found = client.blpop([queue_key(queue) for queue in queues], timeout=seconds)
-    return found[1].decode() if found else None  # type: ignore[index,union-attr]
+    return as_text(found[1]) if found else None
 
 
 def forget(client: redis.Redis, job_ids: Iterable[str]) -> None:
@@ -149,7 +150,7 @@ def drop(task_ids: Sequence[UUID], queue: str) -> None:
 def pop_surplus(client: redis.Redis, queue: str, count: int) -> list[str]:
     """Take up to `count` jobs off a queue without waiting; the ids taken, ours or not."""
     taken = client.lpop(queue_key(queue), count) or []
-    return [job_id.decode() for job_id in taken]  # type: ignore[union-attr]
+    return [as_text(job_id) for job_id in taken]
 
 
 def count_all(queues: Iterable[str]) -> Counter[str] | None:
@@ -159,7 +160,7 @@ def count_all(queues: Iterable[str]) -> Counter[str] | None:
         length = try_redis(lambda client, name=queue: client.llen(queue_key(name)), queue=queue)  # type: ignore[misc]
         if length is None:
             return None
-        counts[queue] = int(length)  # type: ignore[arg-type]
+        counts[queue] = int(length)
     return counts
 
 
@@ -168,17 +169,15 @@ def listed(queue: str, limit: int = 10_000) -> list[UUID] | None:
     found = try_redis(lambda client: client.lrange(queue_key(queue), 0, limit - 1), queue=queue)
     if found is None:
         return None
-    ids = (task_id_of(job_id.decode()) for job_id in found)  # type: ignore[union-attr]
+    ids = (task_id_of(as_text(job_id)) for job_id in found)
     return [task_id for task_id in ids if task_id]
 
 
 def hashes(queue: str) -> Iterable[UUID]:
     """The tasks that have a job hash in the Redis of that queue."""
-    from .wire import quick_client  # noqa: PLC0415
-
     pattern = f"{RQ_KEY_PREFIX}:job:{PREFIX}*"
     for key in quick_client(queue).scan_iter(match=pattern, count=CHUNK):
-        task_id = task_id_of(key.decode().rpartition(":")[2])
+        task_id = task_id_of(as_text(key).rpartition(":")[2])
         if task_id:
             yield task_id
 

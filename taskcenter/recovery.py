@@ -115,7 +115,7 @@ class TaskRecovery:
             logger.exception("Task %s could not be recovered; the sweep goes on", task.id)
 
     def _recover_processing(self, task: Task, actor: Any, reason: str) -> Outcome:
-        worker = Worker.objects.filter(id=task.worker_id).first()
+        worker = Worker.objects.filter(id=task.worker_id).first() if task.worker_id else None
         if worker is not None and worker.is_alive:
             return Outcome(
                 moved=False,

@@ -178,11 +178,7 @@ def _is_chart(value: Any) -> bool:
 
 
 def _is_table(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and all(isinstance(row, list) for row in value.get("rows", ()))
-        and "rows" in value
-    )
+    return isinstance(value, dict) and all(isinstance(row, list) for row in value.get("rows", ())) and "rows" in value
 
 
 def _table(value: dict[str, Any]) -> dict[str, Any]:

@@ -46,9 +46,7 @@ MOVES: dict[State, frozenset[State]] = {
     State.BLOCKED: frozenset({State.PENDING, State.SCHEDULED, State.CANCELLED, State.FAILED}),
     State.SCHEDULED: frozenset({State.PENDING, State.CANCELLED}),
     State.PENDING: frozenset({State.PROCESSING, State.CANCELLED, State.FAILED}),
-    State.PROCESSING: frozenset(
-        {State.COMPLETED, State.FAILED, State.CANCELLED, State.SCHEDULED, State.PENDING}
-    ),
+    State.PROCESSING: frozenset({State.COMPLETED, State.FAILED, State.CANCELLED, State.SCHEDULED, State.PENDING}),
     State.COMPLETED: frozenset(),
     State.FAILED: frozenset({State.PENDING}),
     State.CANCELLED: frozenset({State.PENDING}),

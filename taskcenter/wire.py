@@ -128,27 +128,28 @@ def _pool_of(queue: str | None) -> redis.ConnectionPool:
     except KeyError:
         known = ", ".join(sorted(redis_queues()))
         raise UnknownQueue(f"There is no queue {name!r}; RQ_QUEUES names {known}.") from None
-    return get_redis_connection(config).connection_pool
+    pool: redis.ConnectionPool = get_redis_connection(config).connection_pool
+    return pool
 
 
 class _Breaker:
     """Remembers that Redis did not answer, so that the next caller does not wait for it too."""
 
     def __init__(self) -> None:
-        self._closed_at = 0.0
+        self._again_at = 0.0
         self._lock = threading.Lock()
 
-    def is_open(self) -> bool:
-        return time.monotonic() >= self._closed_at
+    def allows(self) -> bool:
+        return time.monotonic() >= self._again_at
 
     def trip(self, error: Exception) -> None:
         with self._lock:
-            if self.is_open():
+            if self.allows():
                 logger.warning("Redis does not answer, pausing for %g s: %s", PAUSE, error)
-            self._closed_at = time.monotonic() + PAUSE
+            self._again_at = time.monotonic() + PAUSE
 
     def reset(self) -> None:
-        self._closed_at = 0.0
+        self._again_at = 0.0
 
 
 _breaker = _Breaker()
@@ -156,12 +157,12 @@ _breaker = _Breaker()
 
 def redis_is_trusted() -> bool:
     """Whether Redis answered when last asked, or it is time to ask again."""
-    return _breaker.is_open()
+    return _breaker.allows()
 
 
 def try_redis(action: Callable[[redis.Redis], T], *, queue: str | None = None) -> T | None:
     """Do one short thing with Redis; None when it is away. Never raises for an outage."""
-    if not _breaker.is_open():
+    if not _breaker.allows():
         return None
     try:
         return action(quick_client(queue))

@@ -52,4 +52,4 @@ def _words(frame: dict[str, Any]) -> str:
 
 
 def _percent(frame: dict[str, Any]) -> str:
-    return f"{int(100 * frame['progress']):3d}%" if frame["progress"] is not None else "  – "
+    return f"{int(100 * frame['progress']):3d}%" if frame["progress"] is not None else "   -"

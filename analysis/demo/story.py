@@ -36,14 +36,19 @@ def main() -> int:
     user, password = demo_user()
     path = options.file or SAMPLES["orders"].path
     analysis = hand_in(user, path)
-    print(f"Analysing {path.name}: {options.url}analyses/{analysis.pk}/")
-    print(f"Sign in as {user.get_username()} with the password {password}\n")
+    say(f"Analysing {path.name}: {options.url}analyses/{analysis.pk}/")
+    say(f"Sign in as {user.get_username()} with the password {password}\n")
     frame = follow(user, analysis, Bar(sys.stdout))
     if frame["state"] != "completed":
-        print(f"No report: {failure(analysis, frame)}", file=sys.stderr)
+        sys.stderr.write(f"No report: {failure(analysis, frame)}\n")
         return 1
     tell(analysis, options.url)
     return 0
+
+
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 def demo_user() -> tuple[Any, str]:
@@ -107,11 +112,11 @@ def tell(analysis: Analysis, url: str) -> None:
         raise RuntimeError("The task completed without a report.")
     path = Path(settings.DATA_DIR) / f"report-{analysis.pk}.html"
     path.write_text(as_html(report), encoding="utf-8")
-    print("\nFirst findings:")
+    say("\nFirst findings:")
     for place, finding in enumerate(report.data.get("findings", [])[:FIRST_FINDINGS], start=1):
-        print(f"  {place}. {finding['sentence']}")
+        say(f"  {place}. {finding['sentence']}")
     shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-    print(f"\nThe report: {url}analyses/{analysis.pk}/report/\nAs a file:  {shown}")
+    say(f"\nThe report: {url}analyses/{analysis.pk}/report/\nAs a file:  {shown}")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,13 @@ def _begin(task: Task, worker_id: uuid.UUID) -> bool:
     now = timezone.now()
     started = task.started_at or now
     attempt = task.attempt + 1
-    changes = {"attempt": attempt, "worker_id": worker_id, "attempted_at": now, "started_at": started, "run_after": None}
+    changes = {
+        "attempt": attempt,
+        "worker_id": worker_id,
+        "attempted_at": now,
+        "started_at": started,
+        "run_after": None,
+    }
     return move(Task.objects.all(), task, State.PROCESSING, **changes)
 
 

@@ -45,4 +45,6 @@ def require_redis(queue: str) -> None:
         client.ping()
         client.close()
     except (*UNREACHABLE, ConfigurationError) as error:
-        raise CommandError(f"Redis does not answer for queue {queue!r}: {error}. Start it, or set REDIS_URL.") from error
+        raise CommandError(
+            f"Redis does not answer for queue {queue!r}: {error}. Start it, or set REDIS_URL."
+        ) from error

@@ -18,7 +18,7 @@ from taskcenter.states import FINAL, LIVE, Shown, State
 from .worker import Worker
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+    from django.contrib.auth.models import AbstractUser, AnonymousUser
 
 
 class TaskQuerySet(models.QuerySet["Task"]):
@@ -76,9 +76,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
         """The fence: that task, only while that attempt owns it."""
         return self.processing().filter(id=task_id, attempt=attempt)
 
-    def save_progress(
-        self, task_id: uuid.UUID, attempt: int, progress: float | None, told: dict[str, Any]
-    ) -> bool:
+    def save_progress(self, task_id: uuid.UUID, attempt: int, progress: float | None, told: dict[str, Any]) -> bool:
         """The row's copy of that attempt's progress; state and rev stay. False: another owns the task."""
         return bool(self.of_attempt(task_id, attempt).update(progress=progress, progress_state=told))
 
@@ -88,19 +86,17 @@ class TaskQuerySet(models.QuerySet["Task"]):
         rows = self.select_for_update(skip_locked=True) if skips else self
         return list(rows[:limit])
 
-    def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> Self:
+    def visible_to(self, user: AbstractUser | AnonymousUser) -> Self:
         """The default of `TASKCENTER["VISIBLE"]`: one's own tasks, or all with `view_task`."""
         if not user.is_authenticated or not user.is_active:
             return self.none()
-        if user.has_perm("taskcenter.view_task"):  # type: ignore[union-attr]
+        if user.has_perm("taskcenter.view_task"):
             return self.all()
         return self.filter(owner=user.pk)
 
 
 def _stopped_worker() -> models.Exists:
-    return models.Exists(
-        Worker.objects.filter(id=models.OuterRef("worker_id"), stopped_at__isnull=False)
-    )
+    return models.Exists(Worker.objects.filter(id=models.OuterRef("worker_id"), stopped_at__isnull=False))
 
 
 def visible_to(user: Any, queryset: TaskQuerySet) -> TaskQuerySet:

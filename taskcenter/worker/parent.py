@@ -14,6 +14,7 @@ import socket
 import time
 import uuid
 from dataclasses import dataclass, field
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -71,7 +72,7 @@ class TaskCenterWorker(RQWorker):
         self._unclaimed: set[tuple[uuid.UUID, int]] = set()
         self._trouble: set[str] = set()
 
-    def work(self, burst: bool = False, logging_level: Any = None, **_: Any) -> bool:  # type: ignore[override]
+    def work(self, burst: bool = False, logging_level: str | None = None, *_: Any, **__: Any) -> bool:
         """Run until told to stop; with `burst`, until nothing is left to do."""
         self.bootstrap(logging_level)
         self._register()
@@ -88,7 +89,7 @@ class TaskCenterWorker(RQWorker):
 
     def subscribe(self) -> None:
         """Listen for commands without a thread: a fork beside a thread is not safe."""
-        self.pubsub = self.connection.pubsub(ignore_subscribe_messages=True)
+        self.pubsub = self.connection.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
         self.pubsub.subscribe(self.pubsub_channel_name)
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 RQ's signature
@@ -138,7 +139,7 @@ class TaskCenterWorker(RQWorker):
                 pid, status = os.waitpid(child.pid, os.WNOHANG)
                 if pid:
                     child.pid, child.born_after = 0, time.monotonic() + RESPAWN
-                    self._guarded("database", lambda c=child, s=status: self._after_death(c, s))  # type: ignore[misc]
+                    self._guarded("database", partial(self._after_death, child, status))
 
     def _after_death(self, child: Child, status: int) -> None:
         """Write what the dead slot could not; the page names the attempt it was running."""
@@ -161,7 +162,9 @@ class TaskCenterWorker(RQWorker):
             case "shutdown":
                 lifecycle.hand_back(task.id, task.attempt, "Its worker was shut down; it will run again.")
             case "timeout":
-                text = f"It ran past its limit of {running.timeout:g} seconds and did not stop when told; it was killed."
+                text = (
+                    f"It ran past its limit of {running.timeout:g} seconds and did not stop when told; it was killed."
+                )
                 lifecycle.fail(task, lifecycle.Failure("", text, kind=TaskEvent.Kind.TIMED_OUT), delay=_delay(task))
             case _:
                 text = f"Its process died: {how}."
@@ -260,7 +263,7 @@ class TaskCenterWorker(RQWorker):
 
     def _beat_redis(self) -> None:
         if not self.connection.exists(self.key):
-            self.register_birth()  # Redis was emptied: be seen again on django-rq's pages
+            self.register_birth()  # type: ignore[no-untyped-call]  # Redis was emptied: be seen again on django-rq's pages
             self.set_state(WorkerStatus.BUSY)
         self.heartbeat(int(get_settings().STALE_AFTER) + 60)
 

@@ -107,9 +107,7 @@ def _plain(text: str) -> str:
     return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
 
 
-def _delay(
-    task: Task, definition: TaskDefinition, result: TaskResult, error: BaseException
-) -> float | None:
+def _delay(task: Task, definition: TaskDefinition, result: TaskResult, error: BaseException) -> float | None:
     """Seconds until the next try. A result that cannot be kept would not be better next time."""
     if isinstance(error, InvalidPayload):
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -28,10 +29,7 @@ class Command(BaseCommand):
         if options["queue"]:
             require_queues([options["queue"]])
         require_database()
-        if options["task"]:
-            found = self._one(options)
-        else:
-            found = self._lost(options)
+        found = self._one(options) if options["task"] else self._lost(options)
         self._print(found, options)
 
     def _one(self, options: dict[str, Any]) -> list[dict[str, Any]]:
@@ -52,7 +50,9 @@ class Command(BaseCommand):
         lines = []
         for task in self._chosen(options):
             if options["dry_run"]:
-                lines.append(_line(task.id, moved=True, text=f"Would be recovered: {task.label}, attempt {task.attempt}."))
+                lines.append(
+                    _line(task.id, moved=True, text=f"Would be recovered: {task.label}, attempt {task.attempt}.")
+                )
             else:
                 outcome = recovery.recover_task(task.id, reason="recover_tasks")
                 lines.append(_line(task.id, moved=outcome.moved, text=outcome.text))
@@ -62,10 +62,9 @@ class Command(BaseCommand):
         return lines
 
     def _chosen(self, options: dict[str, Any]) -> list[Task]:
-        age = options["older_than"] or 0
-        now = timezone.now()
+        before = timezone.now() - timedelta(seconds=options["older_than"] or 0)
         lost = TaskRecovery().lost_tasks(queue=options["queue"] or "")
-        return [task for task in lost if (now - task.attempted_at).total_seconds() >= age]
+        return [task for task in lost if task.attempted_at is None or task.attempted_at <= before]
 
     def _print(self, lines: list[dict[str, Any]], options: dict[str, Any]) -> None:
         if options["format"] == "json":
