@@ -20,8 +20,7 @@ from django.utils import timezone
 from taskcenter import FINAL
 from taskcenter.models import Task
 
-from .methods.exceptions import InputError
-from .methods.limits import Limits
+from . import methods
 from .models import Analysis, Dataset
 
 __all__ = ["AIService", "failure_sentence", "rerun", "settle", "submit"]
@@ -40,7 +39,11 @@ def _nothing(*_: Any) -> None:
     return None
 
 
-class FileGone(InputError):
+def _never() -> bool:
+    return False
+
+
+class FileGone(methods.InputError):
     """The stored file has been removed."""
 
     code = "gone"
@@ -55,26 +58,26 @@ class AIService:
         *,
         on_progress: OnProgress = _nothing,
         check_cancelled: Callable[[], None] = _nothing,
+        cancelled: Callable[[], bool] = _never,
     ) -> dict[str, Any]:
         """The report, as JSON. Writes nothing but files of its own, all gone when it returns.
 
-        `check_cancelled` is called often and may raise to stop the work. Raises
-        `analysis.methods.InputError` when the file cannot be analysed, Analysis.DoesNotExist when there is
-        no such analysis.
+        `check_cancelled` is called often and may raise to stop the work; `cancelled` is asked on another
+        thread and interrupts a long query. Raises `analysis.methods.InputError` when the file cannot be
+        analysed, Analysis.DoesNotExist when there is no such analysis.
         """
-        from . import methods  # noqa: PLC0415 the web process never needs the engine behind it
-
         dataset = Analysis.objects.select_related("dataset").get(pk=analysis_id).dataset
         with _workdir() as workdir:
-            report: dict[str, Any] = methods.analyze_file(
+            report = methods.analyze_file(
                 _local_copy(dataset, workdir),
                 name=dataset.name,
                 workdir=workdir,
-                limits=Limits(max_bytes=LARGEST),
+                limits=methods.Limits(max_bytes=LARGEST),
                 on_progress=on_progress,
                 check_cancelled=check_cancelled,
+                cancelled=cancelled,
             )
-        return report
+        return report.as_dict()
 
     async def aanalyze(self, analysis_id: uuid.UUID | str, **options: Any) -> dict[str, Any]:
         """See analyze()."""

@@ -7,37 +7,33 @@ from dataclasses import dataclass
 from taskcenter.models import Task
 from taskcenter.progress import frame, snapshots
 
+from . import methods
 from .models import Analysis
-
-STAGES = {
-    "validate": "Check",
-    "load": "Read",
-    "profile": "Profile",
-    "quality": "Quality",
-    "narrate": "Findings",
-    "render": "Report",
-}
-"""Name in the pipeline, word for people; in order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    name: str
-    label: str
+    title: str
     state: str
     """waiting, running, done, or stopped where a run ended early."""
 
 
+def stage_titles() -> dict[str, str]:
+    """Name in the pipeline to words for people, in order; added methods included."""
+    return {stage.name: stage.title for stage in methods.stages()}
+
+
 def stage_list(task: Task | None, analysis: Analysis) -> list[Stage]:
-    """Every stage in order; of a finished analysis all are done, of a failed one those before its end."""
+    """Every stage in order: all done after a report, those before its end after an early one."""
+    titles = list(stage_titles().values())
     if analysis.status == Analysis.Status.COMPLETED:
-        return [Stage(name, STAGES[name], "done") for name in STAGES]
+        return [Stage(title, "done") for title in titles]
     current = _current(task) if task else ""
-    position = list(STAGES).index(current) if current in STAGES else -1
+    position = titles.index(current) if current in titles else -1
     here = "stopped" if analysis.is_final else "running"
     return [
-        Stage(name, STAGES[name], "done" if place < position else here if place == position else "waiting")
-        for place, name in enumerate(STAGES)
+        Stage(title, "done" if place < position else here if place == position else "waiting")
+        for place, title in enumerate(titles)
     ]
 
 

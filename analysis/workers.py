@@ -10,9 +10,10 @@ from django.utils import timezone
 from taskcenter import Cancelled
 from taskcenter.models import Report
 
-from .methods.exceptions import InputError
+from .methods import InputError
 from .models import Analysis
 from .services import AIService
+from .stages import stage_titles
 
 __all__ = ["AnalysisWorker", "is_permanent"]
 
@@ -54,17 +55,20 @@ class AnalysisWorker:
         return await sync_to_async(self.process_task, thread_sensitive=True)(context, analysis_id)
 
     def _analyze(self, context: Any, row: Analysis) -> dict[str, Any]:
-        stage = ""
+        titles, stage = stage_titles(), ""
 
         def on_progress(name: str, fraction: float, message: str = "") -> None:
             nonlocal stage
             if name != stage:
                 stage = name
-                context.progress.stage(name, fraction)
+                context.progress.stage(titles.get(name, name), fraction)
             context.progress.set(fraction, message)
 
         return self.service.analyze(
-            row.pk, on_progress=on_progress, check_cancelled=context.raise_if_cancelled
+            row.pk,
+            on_progress=on_progress,
+            check_cancelled=context.raise_if_cancelled,
+            cancelled=context.listener.cancelled,
         )
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from .exceptions import NotJSON, PayloadTooLarge
 
 __all__ = ["checked"]
+
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+"""The escape of NUL in JSON: after an even number of backslashes, else it is only the letters of one."""
 
 
 def checked(value: Any, *, limit: int, what: str) -> Any:
@@ -19,7 +23,7 @@ def checked(value: Any, *, limit: int, what: str) -> Any:
         text = json.dumps(value, allow_nan=False, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise NotJSON(f"The {what} cannot be kept as JSON: {error}.") from error
-    if "\\u0000" in text:
+    if _NUL.search(text):
         raise NotJSON(f"The {what} holds a NUL character, which databases refuse in text.")
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > limit:

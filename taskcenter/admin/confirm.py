@@ -105,9 +105,7 @@ def _say(request: HttpRequest, verb: Verb, texts: list[str], refusals: list[str]
         case _:
             level = messages.SUCCESS if texts else messages.WARNING
             why = "; ".join(sorted({text.rstrip(".") for text in refusals})[:3])
-            messages.add_message(
-                request, level, f"{len(texts)} {verb.done}, {len(refusals)} skipped ({why})."
-            )
+            messages.add_message(request, level, f"{len(texts)} {verb.done}, {len(refusals)} skipped ({why}).")
 
 
 def posted_ids(request: HttpRequest) -> list[UUID]:

@@ -61,11 +61,7 @@ class QueueAdmin(admin.ModelAdmin):
 
     @admin.display(description="State")
     def status(self, queue: Queue) -> str:
-        return (
-            f"Paused since {timezone.localtime(queue.paused_at):%Y-%m-%d %H:%M}"
-            if queue.paused_at
-            else "Open"
-        )
+        return f"Paused since {timezone.localtime(queue.paused_at):%Y-%m-%d %H:%M}" if queue.paused_at else "Open"
 
     @admin.display(description="Reason")
     def reason(self, queue: Queue) -> str:
@@ -108,9 +104,7 @@ class QueueAdmin(admin.ModelAdmin):
         level = messages.SUCCESS if queues else messages.WARNING
         text = ", ".join(queue.name for queue in queues) or "No queue"
         messages.add_message(request, level, f"{text} {done}.")
-        return HttpResponseRedirect(
-            reverse("admin:taskcenter_queue_changelist", current_app=self.admin_site.name)
-        )
+        return HttpResponseRedirect(reverse("admin:taskcenter_queue_changelist", current_app=self.admin_site.name))
 
     def _confirmation(self, request: HttpRequest, verb: str, queryset: QuerySet[Queue]) -> HttpResponse:
         waiting = Task.objects.filter(queue__in=queryset.values("name"), state=State.PENDING).order_by()

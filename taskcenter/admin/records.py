@@ -34,9 +34,7 @@ class LookOnly:
         return False
 
     class Media:
-        css: ClassVar[dict[str, tuple[str, ...]]] = {
-            "all": ("taskcenter/taskcenter.css", "taskcenter/pages.css")
-        }
+        css: ClassVar[dict[str, tuple[str, ...]]] = {"all": ("taskcenter/taskcenter.css", "taskcenter/pages.css")}
 
 
 @admin.register(Report)
@@ -63,9 +61,7 @@ class ReportAdmin(LookOnly, admin.ModelAdmin):
     def task_link(self, report: Report) -> str:
         if report.task is None:
             return "deleted"
-        address = reverse(
-            "admin:taskcenter_task_change", args=[report.task.pk], current_app=self.admin_site.name
-        )
+        address = reverse("admin:taskcenter_task_change", args=[report.task.pk], current_app=self.admin_site.name)
         return format_html('<a href="{}">{}</a>', address, report.task.label)
 
     @admin.display(description="Page")
@@ -105,11 +101,7 @@ class WorkerAdmin(LookOnly, admin.ModelAdmin):
         return False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Worker]:
-        held = (
-            Task.objects.filter(state=State.PROCESSING, worker_id=OuterRef("pk"))
-            .order_by()
-            .values("worker_id")
-        )
+        held = Task.objects.filter(state=State.PROCESSING, worker_id=OuterRef("pk")).order_by().values("worker_id")
         count = Subquery(held.annotate(held=Count("id")).values("held"), output_field=IntegerField())
         return super().get_queryset(request).annotate(held=Coalesce(count, 0))
 

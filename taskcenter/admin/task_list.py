@@ -47,25 +47,22 @@ class TaskChangeList(ChangeList):
             task.row = {  # type: ignore[attr-defined]
                 "task": task,
                 "snapshot": snapshots[task.pk],
-                "url": self._kept(self.url_for_result(task)),
+                "url": self._address("change", task),
                 "took": took(task),
                 **dict(zip(("when", "at"), _moment(task), strict=True)),
                 "verbs": [
-                    (verb, self._kept(self._verb_url(verb.name, task)))
+                    (verb, self._address(verb.name, task))
                     for verb in allowed
-                    if not verb.why_not(task)
-                    and (verb.name != "recover" or not snapshots[task.pk].worker_alive)
+                    if not verb.why_not(task) and (verb.name != "recover" or not snapshots[task.pk].worker_alive)
                 ],
             }
         self.result_list = tasks
 
-    def _verb_url(self, name: str, task: Task) -> str:
+    def _address(self, name: str, task: Task) -> str:
+        """A task's page or confirmation page, with this list's filters so that the way back leads here."""
         site = self.model_admin.admin_site.name
-        return reverse(f"admin:{self.opts.app_label}_task_{name}", args=[task.pk], current_app=site)
-
-    def _kept(self, url: str) -> str:
-        """The address with this list's filters, so that the way back leads here."""
-        return add_preserved_filters({"preserved_filters": self.preserved_filters, "opts": self.opts}, url)
+        address = reverse(f"admin:taskcenter_task_{name}", args=[task.pk], current_app=site)
+        return add_preserved_filters({"preserved_filters": self.preserved_filters, "opts": self.opts}, address)
 
 
 def cell(name: str, task: Task) -> SafeString:
@@ -82,9 +79,7 @@ def searched(tasks: TaskQuerySet, term: str) -> TaskQuerySet:
         return tasks.filter(pk=UUID(term))
     except ValueError:
         pass
-    names = [
-        name for name in known_names() if name.startswith(term) or name.rpartition(".")[2].startswith(term)
-    ]
+    names = [name for name in known_names() if name.startswith(term) or name.rpartition(".")[2].startswith(term)]
     return tasks.filter(Q(title__istartswith=term) | Q(definition__in=[term, *names]))
 
 

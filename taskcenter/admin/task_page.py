@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from taskcenter import progress
 from taskcenter.models import Report, Task, TaskEvent, Worker
 from taskcenter.states import State
 from taskcenter.views.timeline import duration, timeline, took
@@ -56,12 +57,14 @@ class Attempt:
 
 
 def page_context(task: Task) -> dict[str, Any]:
-    """Everything the template of a task's page names. Four queries."""
+    """Everything the template of a task's page names. Eight queries at most."""
+    snapshot = progress.snapshots(Task.objects.filter(pk=task.pk))[0]
     worker = Worker.objects.filter(pk=task.worker_id).first() if task.worker_id else None
     return {
         "task": task,
+        "snapshot": snapshot,
         "worker": worker,
-        "is_lost": task.state == State.PROCESSING and (worker is None or not worker.is_alive),
+        "is_lost": not snapshot.worker_alive,
         "facts": [(name, value) for name, value in _facts(task) if value not in {None, ""}],
         "attempts": _attempts(task),
         "report": Report.objects.defer("data").newest_of(task.pk),

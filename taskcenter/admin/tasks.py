@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
-from django.contrib.admin.options import csrf_protect_m
 from django.core.exceptions import PermissionDenied
 from django.forms import Script
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
@@ -57,9 +56,7 @@ class TaskAdminMixin:
     actions = ("retry_selected", "cancel_selected", "recover_selected")
 
     class Media:
-        css: ClassVar[dict[str, tuple[str, ...]]] = {
-            "all": ("taskcenter/taskcenter.css", "taskcenter/pages.css")
-        }
+        css: ClassVar[dict[str, tuple[str, ...]]] = {"all": ("taskcenter/taskcenter.css", "taskcenter/pages.css")}
         js = (Script("taskcenter/task-progress.js", type="module"),)
 
     # Who may do what.
@@ -146,7 +143,7 @@ class TaskAdminMixin:
         wrap = self.admin_site.admin_view
         ours = [path("bulk/<str:name>/", wrap(self.bulk_view), name="taskcenter_task_bulk")]
         for name in VERBS:
-            view = wrap(csrf_protect_m(partial(self.verb_view, name=name)))
+            view = wrap(partial(self.verb_view, name=name))
             ours.append(path(f"<uuid:task_id>/{name}/", view, name=f"taskcenter_task_{name}"))
         return [*ours, *super().get_urls()]  # type: ignore[misc]
 
@@ -156,9 +153,7 @@ class TaskAdminMixin:
         context = dict(extra_context or {})
         task: Task | None = self.get_object(request, object_id)  # type: ignore[attr-defined]
         if task is not None and self.has_view_permission(request, task):  # type: ignore[attr-defined]
-            context.update(
-                page_context(task), title=task.label, subtitle="", verbs=self._offered(request, task)
-            )
+            context.update(page_context(task), title=task.label, subtitle="", verbs=self._offered(request, task))
         return super().change_view(request, object_id, form_url, context)  # type: ignore[misc, no-any-return]
 
     def verb_view(self, request: HttpRequest, task_id: UUID, name: str) -> HttpResponse:

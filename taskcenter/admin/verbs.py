@@ -69,8 +69,7 @@ VERBS = {
             "cancel",
             "Cancel",
             "cancelled",
-            "A waiting task is cancelled at once; a running one is asked to stop and does so at its next "
-            "checkpoint.",
+            "A waiting task is cancelled at once; a running one is asked to stop and does so at its next checkpoint.",
             _not_cancelled,
             lifecycle.request_cancel,
         ),

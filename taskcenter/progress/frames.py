@@ -110,16 +110,12 @@ def snapshots(queryset: TaskQuerySet) -> list[Snapshot]:
     ids = [task.id for task in tasks]
     running = [task.id for task in tasks if task.state == State.PROCESSING]
     lost = (
-        set(Task.objects.filter(id__in=running).lost(stale_before()).values_list("id", flat=True))
-        if running
-        else set()
+        set(Task.objects.filter(id__in=running).lost(stale_before()).values_list("id", flat=True)) if running else set()
     )
     reports = Report.objects.final().filter(task_id__in=ids).order_by("attempt")
     newest = {task_id: (pk, owner) for task_id, pk, owner in reports.values_list("task_id", "pk", "owner_id")}
     told = read_many(task.id for task in tasks if task.state in _BEGUN)
-    return [
-        Snapshot(task, told.get(str(task.id)), task.id not in lost, newest.get(task.id)) for task in tasks
-    ]
+    return [Snapshot(task, told.get(str(task.id)), task.id not in lost, newest.get(task.id)) for task in tasks]
 
 
 def frames(user: Any, queryset: TaskQuerySet) -> list[dict[str, Any]]:

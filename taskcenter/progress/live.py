@@ -122,9 +122,7 @@ class TaskProgress:
             if self._unsaved:
                 self._save()
 
-    async def aset(
-        self, fraction: float | None, message: str = "", *, restart: bool = False, **extra: Any
-    ) -> None:
+    async def aset(self, fraction: float | None, message: str = "", *, restart: bool = False, **extra: Any) -> None:
         """See set()."""
         await sync_to_async(self.set)(fraction, message, restart=restart, **extra)
 
@@ -158,9 +156,7 @@ class TaskProgress:
         understood = fraction_of(fraction)
         if understood is None and not self._complained:
             self._complained = True
-            logger.warning(
-                "Progress of task %s ignored: %.80r is not a number from 0 to 1", self.task_id, fraction
-            )
+            logger.warning("Progress of task %s ignored: %.80r is not a number from 0 to 1", self.task_id, fraction)
         return understood
 
     def _restart(self) -> None:

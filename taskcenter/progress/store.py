@@ -129,7 +129,7 @@ def publish(task_id: UUID | str, stored: Stored) -> int | None:
         **stored.details(),
         "updated_at": stored.updated_at,
     }
-    arguments = [
+    arguments: list[str | int] = [
         stored.attempt,
         stored.seq,
         "" if stored.progress is None else repr(stored.progress),
@@ -171,9 +171,7 @@ def announce(task_id: UUID | str, rev: int) -> None:
 
 def announce_many(changes: Iterable[tuple[UUID | str, int]]) -> None:
     """`announce()` for many tasks, in one round trip."""
-    hints = [
-        (progress_channel(task_id), json.dumps({"id": str(task_id), "rev": rev})) for task_id, rev in changes
-    ]
+    hints = [(progress_channel(task_id), json.dumps({"id": str(task_id), "rev": rev})) for task_id, rev in changes]
 
     def tell(client: redis.Redis) -> None:
         pipe = client.pipeline(transaction=False)

@@ -70,9 +70,7 @@ class ProgressTracker:
     def _update(self, task_id: UUID | str, progress: Any, status: str, metadata: dict[str, Any]) -> None:
         fraction = fraction_of(progress)
         if progress is not None and fraction is None:
-            logger.warning(
-                "Progress of task %s ignored: %.80r is not a number from 0 to 1", task_id, progress
-            )
+            logger.warning("Progress of task %s ignored: %.80r is not a number from 0 to 1", task_id, progress)
             return
         # Refuses what is not JSON before anything is written.
         metadata = json.loads(json.dumps(metadata, allow_nan=False))

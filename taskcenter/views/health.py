@@ -35,9 +35,7 @@ def health(request: HttpRequest) -> JsonResponse:  # noqa: ARG001 a view is give
     try:
         found = _look(timezone.now())
     except DatabaseError:
-        return JsonResponse(
-            {"ok": False, "database": False, "reasons": ["The database does not answer."]}, status=503
-        )
+        return JsonResponse({"ok": False, "database": False, "reasons": ["The database does not answer."]}, status=503)
     return JsonResponse(found, status=200 if found["ok"] else 503)
 
 
@@ -53,9 +51,7 @@ def ready(request: HttpRequest) -> JsonResponse:  # noqa: ARG001 as above
         return JsonResponse({"ok": False, "database": False}, status=503)
     if not migrated:
         _migrated.cache_clear()
-    return JsonResponse(
-        {"ok": migrated, "database": True, "migrated": migrated}, status=200 if migrated else 503
-    )
+    return JsonResponse({"ok": migrated, "database": True, "migrated": migrated}, status=200 if migrated else 503)
 
 
 @cache
@@ -90,12 +86,7 @@ def _look(now: datetime) -> dict[str, Any]:
 
 def _oldest_wait(rows: TaskQuerySet, now: datetime) -> float | None:
     """Seconds that the oldest due task has waited; None when none waits. Walks two indexes."""
-    pending = (
-        rows.filter(state=State.PENDING)
-        .order_by("id")
-        .only("created_at", "run_after", "attempted_at")
-        .first()
-    )
+    pending = rows.filter(state=State.PENDING).order_by("id").only("created_at", "run_after", "attempted_at").first()
     overdue = rows.due(now).only("run_after").first()
     since = [overdue.run_after] if overdue and overdue.run_after else []
     if pending:

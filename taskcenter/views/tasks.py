@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from taskcenter import lifecycle, notifications, progress
-from taskcenter.models import Report, Task
+from taskcenter.models import Task
 
 from .access import back_to, may, signed_in, wants_json
 from .paging import page_of
@@ -34,10 +34,9 @@ BLOBS = ("args", "kwargs", "result", "metadata")
 @signed_in
 def task_list(request: HttpRequest) -> HttpResponse:
     """My tasks, newest first."""
-    rows = progress.visible(request.user).select_related("owner").defer(*BLOBS).order_by("-id")
+    rows = progress.visible(request.user).order_by("-id")
     page = page_of(request, rows, PAGE_SIZE)
-    reports = _newest_reports([task.pk for task in page])
-    items = [{"task": task, "report": reports.get(task.pk), "took": took(task)} for task in page]
+    items = [(snapshot, took(snapshot.task)) for snapshot in progress.snapshots(page.object_list)]
     return render(request, "taskcenter/task_list.html", {"page": page, "items": items})
 
 
@@ -45,13 +44,17 @@ def task_list(request: HttpRequest) -> HttpResponse:
 @signed_in
 def task_detail(request: HttpRequest, task_id: UUID) -> HttpResponse:
     """One task: its progress now, what went wrong, its history, its report."""
-    task = _visible_task(request, task_id)
+    rows = progress.visible(request.user).select_related("owner").filter(pk=task_id)
+    snapshots = progress.snapshots(rows)
+    if not snapshots:
+        raise Http404
+    task = snapshots[0].task
     if task.is_final:
         # Whoever looks at the outcome need not be told of it any more.
         notifications.mark_read(request.user, task=task)
     context = {
         "task": task,
-        "report": Report.objects.defer("data").newest_of(task.pk),
+        "snapshot": snapshots[0],
         "timeline": timeline(task),
         "took": took(task),
         "offered": progress.allowed_actions(request.user, task),
@@ -74,9 +77,7 @@ def task_retry(request: HttpRequest, task_id: UUID) -> HttpResponse:
     return _ask(request, task_id, "retry", lifecycle.retry)
 
 
-def _ask(
-    request: HttpRequest, task_id: UUID, verb: str, move: Callable[..., lifecycle.Outcome]
-) -> HttpResponse:
+def _ask(request: HttpRequest, task_id: UUID, verb: str, move: Callable[..., lifecycle.Outcome]) -> HttpResponse:
     task = _visible_task(request, task_id)
     if not may(request.user, verb, task):
         if wants_json(request):
@@ -84,9 +85,7 @@ def _ask(
         raise PermissionDenied(f"You may not {verb} this task.")
     outcome = move(task.pk, actor=request.user, reason=request.POST.get("reason", "")[:REASON_LENGTH])
     if wants_json(request):
-        return JsonResponse(
-            {"task": _frame(request.user, task), "text": outcome.text, "moved": outcome.moved}
-        )
+        return JsonResponse({"task": _frame(request.user, task), "text": outcome.text, "moved": outcome.moved})
     level = messages.SUCCESS if outcome.moved else messages.WARNING
     messages.add_message(request, level, f"{task.label}: {outcome.text}")
     return back_to(request, reverse("taskcenter:task-detail", args=[task.pk]))
@@ -101,8 +100,3 @@ def _visible_task(request: HttpRequest, task_id: UUID) -> Task:
 def _frame(user: Any, task: Task) -> dict[str, Any] | None:
     frames = progress.frames(user, progress.visible(user).filter(pk=task.pk))
     return frames[0] if frames else None
-
-
-def _newest_reports(task_ids: list[UUID]) -> dict[UUID, Report]:
-    rows = Report.objects.final().filter(task_id__in=task_ids).defer("data").order_by("attempt")
-    return {report.task_id: report for report in rows if report.task_id}

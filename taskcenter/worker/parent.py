@@ -63,6 +63,8 @@ class TaskCenterWorker(RQWorker):
 
     def __init__(self, *args: Any, concurrency: int | None = None, grace: float | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        # RQ's own waits for minutes; a Redis that hangs must not cost us our heartbeat.
+        self.connection = wire.watching_client(self.queue_names()[0])
         self.concurrency = concurrency or get_settings().CONCURRENCY
         self.grace = get_settings().GRACE if grace is None else grace
         self.row_id = uuid.uuid4()
@@ -70,7 +72,7 @@ class TaskCenterWorker(RQWorker):
         self._signals = 0
         self._asked_at = self._beat_at = 0.0
         self._unclaimed: set[tuple[uuid.UUID, int]] = set()
-        self._trouble: set[str] = set()
+        self._trouble: dict[str, float] = {}
 
     def work(self, burst: bool = False, logging_level: str | None = None, *_: Any, **__: Any) -> bool:
         """Run until told to stop; with `burst`, until nothing is left to do."""
@@ -269,15 +271,16 @@ class TaskCenterWorker(RQWorker):
 
     def _guarded(self, what: str, chore: Any) -> None:
         """Do a chore; an outage is said once and tried again later."""
+        if what == "redis" and time.monotonic() < self._trouble.get(what, 0):
+            return  # each try may cost the time-out; the database's chores go first
         try:
             chore()
-            if what in self._trouble:
+            if self._trouble.pop(what, None) is not None:
                 logger.warning("The %s answers again", what)
-                self._trouble.discard(what)
         except (DatabaseError, InterfaceError, *wire.UNREACHABLE) as error:
             if what not in self._trouble:
                 logger.warning("The %s does not answer, trying again: %s", what, error)
-                self._trouble.add(what)
+            self._trouble[what] = time.monotonic() + wire.PAUSE
             if what == "database":
                 connections.close_all()
 

@@ -51,6 +51,7 @@ def run(task: Task, listener: Listener) -> lifecycle.Outcome:
 def _body(task: Task, definition: TaskDefinition, context: TaskContext) -> Returned | BaseException:
     """Call the function; a value or what it raised. Nothing a task raises leaves here."""
     arguments = [context, *task.args] if definition.takes_context else task.args
+    outside = _in_transaction()
     try:
         close_old_connections()
         with _time_limit(task.timeout):
@@ -59,17 +60,20 @@ def _body(task: Task, definition: TaskDefinition, context: TaskContext) -> Retur
     except BaseException as error:  # noqa: BLE001 also SystemExit, KeyboardInterrupt and our own interrupts
         return error
     finally:
-        _leave_clean(context)
+        _leave_clean(context, outside)
 
 
-def _leave_clean(context: TaskContext) -> None:
+def _in_transaction() -> frozenset[str]:
+    return frozenset(item.alias for item in connections.all(initialized_only=True) if item.in_atomic_block)
+
+
+def _leave_clean(context: TaskContext, outside: frozenset[str]) -> None:
     """What a task may leave behind must not meet the next one."""
     context.progress.flush()
     for connection in connections.all(initialized_only=True):
-        if connection.in_atomic_block or connection.needs_rollback:
+        if connection.in_atomic_block and connection.alias not in outside:
             connection.close()
-            connection.in_atomic_block, connection.needs_rollback = False, False
-            connection.savepoint_ids, connection.atomic_blocks, connection.run_on_commit = [], [], []
+            del connections[connection.alias]  # the next use gets a fresh one
     close_old_connections()
 
 

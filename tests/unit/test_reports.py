@@ -127,19 +127,33 @@ def test_sections_sort_what_they_know_and_show_the_rest_as_json():
             "warnings": ["One row skipped"],
             "facts": {"row_count": 1234567},
             "owner_name": "Ann",
-            "charts": [{"kind": "bar"}],
-            "trend": {"kind": "line", "title": "Trend"},
+            "charts": [{"kind": "bar", "title": "Sales", "labels": ["a"], "values": [1]}],
+            "trend": {"kind": "spark", "title": "Trend", "values": [1, 2]},
             "tables": [{"columns": ["a"], "rows": [[None], [True]]}],
             "other": [1, 2],
         }
     )
     assert (found.summary, found.warnings) == ("Fine.", ["One row skipped"])
     assert found.facts == [("Row count", "1,234,567"), ("Owner name", "Ann")]
-    assert [chart["kind"] for chart in found.charts] == ["bar", "line"]
+    assert [chart["kind"] for chart in found.charts] == ["bar", "spark"]
     assert found.tables == [{"title": "", "columns": ["a"], "rows": [["none"], ["yes"]]}]
     assert found.rest == [("Other", "[\n  1,\n  2\n]")]
 
 
-@pytest.mark.parametrize("data", [{"charts": "no"}, {"tables": [1]}, {"tables": [{"rows": 5}]}, {"facts": 3}, {"warnings": {}}])
-def test_sections_take_any_shape(data):
-    reports.sections(data)
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"charts": "no"},
+        {"charts": [{"kind": "nonsense"}]},
+        {"trend": {"kind": "bar"}},
+        {"tables": [1]},
+        {"tables": [{"rows": 5}]},
+        {"facts": 3},
+        {"warnings": {}},
+    ],
+)
+def test_what_is_not_as_it_should_be_is_shown_as_it_is(data):
+    found = reports.sections(data)
+    assert found.charts == []
+    assert found.tables == []
+    assert found.rest or found.facts

@@ -1,0 +1,47 @@
+"""FLUSHALL: Redis forgets everything, the database nothing."""
+
+from __future__ import annotations
+
+from taskcenter.models import Task
+from taskcenter.recovery import TaskRecovery
+from tests.faults.stack import Stack, require_fired
+from tests.ledger.tasks import hold, mark
+
+
+def flush(stack: Stack) -> None:
+    require_fired(stack.waiting_pointers(), "there was nothing in Redis to lose")
+    with stack.redis() as client:
+        client.flushall()
+    require_fired(not stack.waiting_pointers(), "pointers are still there")
+
+
+def test_tasks_that_wait_and_run_all_complete(stack: Stack) -> None:
+    stack.worker()
+    running = stack.enqueue(hold)
+    stack.wait_begun(running)
+    waiting = [stack.enqueue(mark, n) for n in range(20)]
+    flush(stack)
+    stack.book.open_gate(1)
+    stack.wait_final(running, *waiting)
+
+    stack.assert_completed([running, *waiting])
+    assert set(Task.objects.values_list("attempt", flat=True)) == {1}
+
+
+def test_tasks_without_any_pointer_are_found_by_a_worker_that_comes_later(stack: Stack) -> None:
+    waiting = [stack.enqueue(mark, n) for n in range(5)]
+    flush(stack)
+    stack.worker()
+    stack.wait_final(*waiting)
+
+    stack.assert_completed(waiting)
+
+
+def test_a_sweep_puts_the_missing_pointers_back(stack: Stack) -> None:
+    for number in range(5):
+        stack.enqueue(mark, number)
+    flush(stack)
+
+    assert TaskRecovery().recover_stuck_tasks().pointers_pushed == 5
+    assert stack.waiting_pointers() == 5
+    assert TaskRecovery().recover_stuck_tasks().pointers_pushed == 0

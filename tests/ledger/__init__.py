@@ -1,0 +1,1 @@
+"""Tasks that leave a mark outside of every store a test breaks."""

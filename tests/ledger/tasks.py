@@ -1,0 +1,117 @@
+"""Tasks for tests. Those that take a context write in the ledger; the plain ones only answer."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from taskcenter import task
+from taskcenter.context import TaskContext
+
+from .book import book
+
+
+@task
+def add(a: int, b: int) -> int:
+    return a + b
+
+
+@task
+def echo(*args: Any, **kwargs: Any) -> list[Any]:
+    return [list(args), kwargs]
+
+
+@task
+async def add_async(a: int, b: int) -> int:
+    return a + b
+
+
+@task
+def boom(message: str = "no") -> None:
+    raise ValueError(message)
+
+
+@task(max_attempts=3, backoff=[7.0, 9.0])
+def flaky() -> None:
+    raise ConnectionError("not now")
+
+
+@task
+def unkeepable() -> Any:
+    return object()
+
+
+@task(timeout=0.2)
+def endless() -> None:
+    while True:
+        try:
+            time.sleep(60)
+        except Exception:  # noqa: BLE001 S112 what careless tasks do
+            continue
+
+
+@task
+def leave() -> None:
+    raise SystemExit(3)
+
+
+@task(takes_context=True)
+def naps(context: TaskContext) -> str:
+    if context.attempt == 1:
+        context.snooze(30)
+    return "rested"
+
+
+@task(takes_context=True)
+def mark(context: TaskContext, number: int = 0) -> dict[str, int]:
+    """Begin and end."""
+    return _story(context, number)
+
+
+@task(takes_context=True)
+def hold(context: TaskContext) -> dict[str, int]:
+    """Go on only when the test opens this attempt's gate; deaf to everything else."""
+    book().begin(context.row.id, context.attempt)
+    while not book().gate_is_open(context.attempt):
+        time.sleep(0.02)
+    return _close(context, 0)
+
+
+@task(takes_context=True)
+def polite(context: TaskContext) -> dict[str, int]:
+    """As `hold`, but hands its work back when its worker is told to stop."""
+    book().begin(context.row.id, context.attempt)
+    while not book().gate_is_open(context.attempt):
+        if context.stopping:
+            context.hand_back()
+        time.sleep(0.02)
+    return _close(context, 0)
+
+
+@task(takes_context=True)
+def poison(context: TaskContext) -> None:
+    """Take the whole process down, each time."""
+    book().begin(context.row.id, context.attempt)
+    os._exit(7)
+
+
+@task(takes_context=True)
+def fragile(context: TaskContext, crashes: int) -> dict[str, int]:
+    """Take the process down so many times, and then do the work."""
+    if context.attempt <= crashes:
+        book().begin(context.row.id, context.attempt)
+        os._exit(7)
+    return _story(context, crashes)
+
+
+def _story(context: TaskContext, number: int) -> dict[str, int]:
+    book().begin(context.row.id, context.attempt)
+    return _close(context, number)
+
+
+def _close(context: TaskContext, number: int) -> dict[str, int]:
+    """A report and a result that say which attempt made them."""
+    context.report(title="Mark", data={"attempt": context.attempt})
+    book().end(context.row.id, context.attempt)
+    return {"attempt": context.attempt, "number": number}
