@@ -47,8 +47,6 @@ class AnalysisAdmin(ReadOnly):
 
     @admin.display(description="task")
     def task_link(self, analysis: Analysis) -> str:
-        if not analysis.task_id:
-            return "-"
         url = reverse("admin:taskcenter_task_change", args=[analysis.task_id])
         return format_html('<a href="{}">Task</a>', url)
 

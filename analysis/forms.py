@@ -39,9 +39,7 @@ class QuotaHandler(FileUploadHandler):
 class OnceForm(forms.Form):
     """A form that counts once, however often its button is pressed."""
 
-    token = forms.UUIDField(
-        widget=forms.HiddenInput, error_messages={"required": "Reload this page and try again."}
-    )
+    token = forms.UUIDField(widget=forms.HiddenInput, error_messages={"required": "Reload this page and try again."})
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

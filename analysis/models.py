@@ -83,7 +83,7 @@ class Analysis(models.Model):
     dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="analyses")
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
-    task_id = models.UUIDField(unique=True, null=True, editable=False)
+    task_id = models.UUIDField(unique=True, editable=False)
     form_token = models.UUIDField(default=uuid.uuid4, editable=False, help_text="One per form shown.")
     report = models.ForeignKey(Report, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     error_code = models.CharField(max_length=50, default="", blank=True)
@@ -121,7 +121,7 @@ class Analysis(models.Model):
     @property
     def task(self) -> Task | None:
         """The task that runs it; None once its row was cleaned up."""
-        return Task.objects.filter(id=self.task_id).first() if self.task_id else None
+        return Task.objects.filter(id=self.task_id).first()
 
 
 FINAL = frozenset({Analysis.Status.COMPLETED, Analysis.Status.FAILED, Analysis.Status.CANCELLED})

@@ -155,10 +155,10 @@ def _start(dataset: Dataset, owner: Any, token: uuid.UUID) -> Analysis:
     """One row, and the task that works on it."""
     from .tasks import analyze  # noqa: PLC0415 tasks import workers, and those this module
 
-    analysis = Analysis.objects.create(dataset=dataset, owner=owner, form_token=token)
+    analysis = Analysis(dataset=dataset, owner=owner, form_token=token)
     result = analyze.using(owner=owner, title=dataset.name).enqueue(str(analysis.pk))
     analysis.task_id = uuid.UUID(str(result.id))
-    analysis.save(update_fields=["task_id"])
+    analysis.save(force_insert=True)
     return analysis
 
 
@@ -168,9 +168,9 @@ def settle(analyses: Iterable[Analysis]) -> None:
     A task cancelled before it ran, or failed because its processes died, never reached the worker's code.
     """
     rows = list(analyses)
-    tasks = Task.objects.in_bulk({row.task_id for row in rows if row.task_id})
+    tasks = Task.objects.in_bulk({row.task_id for row in rows})
     for row in rows:
-        _settle(row, tasks.get(row.task_id) if row.task_id else None)
+        _settle(row, tasks.get(row.task_id))
 
 
 def _settle(row: Analysis, task: Task | None) -> None:

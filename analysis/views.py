@@ -32,7 +32,7 @@ def analysis_list(request: HttpRequest) -> HttpResponse:
     rows = Analysis.objects.visible_to(request.user).newest_first()
     page = Paginator(rows, PAGE_SIZE).get_page(request.GET.get("page"))
     settle(page)
-    tasks = Task.objects.in_bulk([row.task_id for row in page if row.task_id])
+    tasks = Task.objects.in_bulk([row.task_id for row in page])
     items = [{"analysis": row, "task": tasks.get(row.task_id)} for row in page]
     return render(request, "analysis/list.html", {"page": page, "items": items, **_samples()})
 

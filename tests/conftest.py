@@ -62,7 +62,7 @@ def pytest_unconfigure() -> None:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[servers.PostgresServer]:
-    server = servers.start_postgres(POSTGRES)
+    server = servers.start_postgres(POSTGRES, fsync=False)
     yield server
     server.stop()
 

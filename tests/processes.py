@@ -13,10 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-import psutil
 import pytest
 
-from tests.servers import end_with_parent
+from tests.servers import end_with_parent, kill_family
 
 ROOT = Path(__file__).resolve().parents[1]
 T = TypeVar("T")
@@ -85,18 +84,11 @@ class Process:
 
     def kill9(self) -> None:
         """End it and everything below it, in sessions of their own too, at once."""
-        family: list[psutil.Process] = []
-        with contextlib.suppress(psutil.NoSuchProcess):
-            parent = psutil.Process(self.pid)
-            family = [parent, *parent.children(recursive=True)]
-        # Also when it has ended itself: children may be left in its group.
+        kill_family(self.pid)
+        # Also when it has ended by itself: what it started may still be in its group.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        for process in family:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
         self.popen.wait()
-        psutil.wait_procs(family, timeout=10)
 
 
 def manage(*arguments: str) -> list[str]:

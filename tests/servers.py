@@ -50,6 +50,29 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def is_gone(process: psutil.Process) -> bool:
+    """Whether it runs no more; one that nobody has reaped yet runs no more either."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def kill_family(pid: int) -> None:
+    """SIGKILL a process and everything below it, and wait until all of them are gone."""
+    try:
+        parent = psutil.Process(pid)
+        family = [parent, *parent.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return
+    for process in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    deadline = time.monotonic() + 10
+    while not all(map(is_gone, family)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
 class Server:
     """One server process. `restart` brings it back at the same address, whatever ended it."""
 
@@ -78,13 +101,8 @@ class Server:
         """End the server and its children at once, as a power cut does."""
         atexit.unregister(self._end_at_exit)
         if self._process.poll() is None:
-            parent = psutil.Process(self.pid)
-            victims = [parent, *parent.children(recursive=True)]
-            for victim in victims:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    victim.kill()
+            kill_family(self.pid)
             self._process.wait()
-            psutil.wait_procs(victims, timeout=10)
 
     def restart(self) -> None:
         self.stop()
@@ -149,13 +167,13 @@ def start_valkey(directory: Path, *, port: int | None = None, persistent: bool =
         command += ["--port", "0", "--unixsocket", f"{directory}/valkey.sock", "--unixsocketperm", "700"]
         return ValkeyServer(command, directory=directory, url=valkey_url(directory))
     port = port or free_port()
-    return ValkeyServer(
-        [*command, "--port", str(port)], directory=directory, url=f"redis://127.0.0.1:{port}/0"
-    )
+    return ValkeyServer([*command, "--port", str(port)], directory=directory, url=f"redis://127.0.0.1:{port}/0")
 
 
-def start_postgres(directory: Path) -> PostgresServer:
+def start_postgres(directory: Path, *, fsync: bool = True) -> PostgresServer:
     """Start PostgreSQL on a unix socket in `directory`, which root gives to an unprivileged user.
+
+    Without fsync, the loss of the machine's power loses rows; kill -9 of the server does not.
 
     That user must be able to reach it: a directory straight under the system's temporary one will
     do, while pytest's own `tmp_path` is closed to others.
@@ -172,7 +190,7 @@ def start_postgres(directory: Path) -> PostgresServer:
         options = ["--pgdata", str(data), "--username=postgres", "--auth=trust", "--encoding=utf8", "--no-sync"]
         subprocess.run([str(binaries / "initdb"), *options], check=True, capture_output=True, **account)
     # Files instead of /dev/shm, where a killed server would leave its share behind.
-    settings = ["-c", "listen_addresses=", "-c", "dynamic_shared_memory_type=mmap"]
+    settings = ["-c", "listen_addresses=", "-c", "dynamic_shared_memory_type=mmap", "-c", f"fsync={fsync}"]
     command = [str(binaries / "postgres"), "-D", str(data), "-k", str(directory), *settings]
     return PostgresServer(command, directory=directory, url=postgres_url(directory, "postgres"), **account)
 

@@ -27,6 +27,8 @@ Say = Callable[[str], None]
 def show(*, once: bool, file: Path | None, port: int, say: Say) -> int:
     """Run the demo; the exit code. Raises DemoError, and leaves no process behind however it ends."""
     folder = Path(settings.DATA_DIR)
+    # WhiteNoise warns of a folder that is not there.
+    Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
     with only_one(folder), _sockets() as sockets, _ends_on_sigterm():
         migrate(say)
         group = Group(folder, _environment(folder), say)

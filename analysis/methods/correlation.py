@@ -1,7 +1,6 @@
 """Which numbers rise and fall together: rank correlation, with a gate against chance."""
 
 import math
-from itertools import combinations
 
 from .context import Context
 from .findings import Chart, Finding, describe
@@ -42,32 +41,35 @@ def _names(pair: Pair) -> tuple[str, str]:
 
 
 def _correlate(context: Context, columns: list[ColumnProfile], step: int) -> list[Pair]:
-    context.query(
-        f"CREATE OR REPLACE TEMP TABLE picked AS SELECT {', '.join(f'{name(c.name)} AS c{i}' for i, c in enumerate(columns))}"
-        f" FROM data WHERE rowid % {step} = 0"
-    )
-    pairs = []
-    for done, (i, j) in enumerate(combinations(range(len(columns)), 2)):
-        context.check_cancelled()
-        context.progress(2 * done / (len(columns) * (len(columns) - 1)), "Comparing columns")
-        rho, n = _spearman(context, f"c{i}", f"c{j}")
-        pairs.append((columns[i], columns[j], rho, n))
-    context.query("DROP TABLE picked")
+    """Every pair with the correlation of its ranks, over the rows where both columns are filled."""
+    ranks = ", ".join(f"{_rank(name(column.name))} AS c{i}" for i, column in enumerate(columns))
+    context.query(f"CREATE OR REPLACE TEMP TABLE ranks AS SELECT {ranks} FROM data WHERE rowid % {step} = 0")
+    pairs: list[Pair] = []
+    for i, column in enumerate(columns[:-1]):
+        context.progress(0.5 + 0.5 * i / len(columns), "Comparing columns")
+        pairs += _with_later(context, columns, i, column)
+    context.query("DROP TABLE ranks")
     return pairs
 
 
-def _spearman(context: Context, a: str, b: str) -> tuple[float, int]:
-    """Correlation of the ranks over rows where both are filled; equal values share their middle rank."""
+def _rank(column: str) -> str:
+    """The place of a value among the filled cells; equal values share their middle place."""
+    place = f"rank() OVER (ORDER BY {column} NULLS LAST) + (count(*) OVER (PARTITION BY {column}) - 1) / 2.0"
+    return f"CASE WHEN {column} IS NOT NULL THEN {place} END"
 
-    def rank(column: str) -> str:
-        return f"rank() OVER (ORDER BY {column}) + (count(*) OVER (PARTITION BY {column}) - 1) / 2.0"
 
-    rho, n = context.query(
-        f"SELECT corr(x, y), count(*) FROM (SELECT {rank(a)} AS x, {rank(b)} AS y FROM picked"
-        f" WHERE {a} IS NOT NULL AND {b} IS NOT NULL)"
-    )[0]
-    usable = rho is not None and math.isfinite(rho) and n >= FEWEST_ROWS
-    return (round(float(rho), 9), int(n)) if usable else (0.0, int(n))
+def _with_later(context: Context, columns: list[ColumnProfile], i: int, column: ColumnProfile) -> list[Pair]:
+    later = range(i + 1, len(columns))
+    parts = ", ".join(f"corr(c{i}, c{j}), count(c{i} + c{j})" for j in later)
+    row = context.query(f"SELECT {parts} FROM ranks")[0]
+    return [
+        (column, columns[j], _usable(row[2 * at], row[2 * at + 1]), int(row[2 * at + 1])) for at, j in enumerate(later)
+    ]
+
+
+def _usable(rho: float | None, n: int) -> float:
+    """Nine digits are the same on every run; no strength at all where there is too little to go by."""
+    return round(float(rho), 9) if rho is not None and math.isfinite(rho) and n >= FEWEST_ROWS else 0.0
 
 
 def _beyond_chance(pairs: list[Pair]) -> list[Pair]:

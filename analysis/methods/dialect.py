@@ -41,7 +41,8 @@ def find_dialect(sample: str) -> Dialect:
 
 def _rows(sample: str, delimiter: str) -> list[tuple[list[str], int]]:
     """Parsed rows with the line number each one ends on."""
-    reader, rows = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter), []
+    reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter)
+    rows: list[tuple[list[str], int]] = []
     try:
         for cells in reader:
             if cells or rows:

@@ -14,15 +14,16 @@ from .tables import ColumnType, Loaded
 from .wording import show
 
 INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER")
+NUMBERS = ("FLOAT", "DOUBLE", "HUGEINT", "UBIGINT", "UHUGEINT")
 
 
 def read_parquet(context: Context, file: Path) -> Raw:
     """Makes `raw` with typed columns. Raises DamagedFile or TooLarge."""
     try:
         return _read(context, literal(str(file)))
-    except duckdb.InterruptException:
+    except (duckdb.InterruptException, duckdb.OutOfMemoryException):
         raise
-    except (duckdb.IOException, duckdb.InvalidInputException, duckdb.SerializationException) as error:
+    except duckdb.Error as error:
         raise DamagedFile(
             "This Parquet file is corrupted and cannot be read.", hint="Export it again and send that."
         ) from error
@@ -59,11 +60,13 @@ def _check_footer(context: Context, file: str) -> None:
 def _type(sql_type: str) -> ColumnType:
     if sql_type in INTEGERS:
         return "integer"
-    if sql_type in ("FLOAT", "DOUBLE", "HUGEINT", "UBIGINT", "UHUGEINT") or sql_type.startswith("DECIMAL"):
+    if sql_type in NUMBERS or sql_type.startswith("DECIMAL"):
         return "number"
     if sql_type.startswith("TIMESTAMP"):
         return "datetime"
-    return {"DATE": "date", "BOOLEAN": "boolean"}.get(sql_type, "text")  # type: ignore[return-value] # values are members
+    if sql_type == "DATE":
+        return "date"
+    return "boolean" if sql_type == "BOOLEAN" else "text"
 
 
 def _cast(column: str, sql_type: str) -> str:

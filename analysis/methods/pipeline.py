@@ -13,8 +13,8 @@ from .database import connect
 from .interrupts import interruptible
 from .limits import Limits, Options
 from .load import load
+from .measuring import profile
 from .narrate import narrate
-from .profile import profile
 from .progress import OnProgress, Reporter, ignore_progress, never, never_stop
 from .quality import quality
 from .registry import Method, Stage, registered

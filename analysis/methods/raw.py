@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from .context import Context
 from .exceptions import TooLarge
-from .tables import Loaded
+from .tables import ColumnType, Loaded
 from .wording import show
 
 
@@ -15,7 +15,7 @@ class Raw:
     names: tuple[str, ...]
     originals: tuple[str, ...]
     loaded: Loaded = field(default_factory=Loaded)
-    types: tuple[str, ...] | None = None
+    types: tuple[ColumnType, ...] | None = None
 
 
 def check_width(context: Context, width: int) -> None:

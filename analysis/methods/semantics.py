@@ -2,7 +2,7 @@
 
 import re
 
-from .tables import NUMERIC, ColumnProfile
+from .tables import NUMERIC, TEMPORAL, ColumnProfile
 
 MOST_LABELS = 50
 LONG_TEXT = 40
@@ -16,17 +16,19 @@ def name_words(column: str) -> frozenset[str]:
 
 
 def guess_meaning(column: ColumnProfile) -> str:
-    """One of: constant, id, flag, category, free text, measure, time, value."""
+    """One of: constant, id, flag, category, text, free text, measure, time."""
     if column.distinct == 1:
         return "constant"
-    if column.type in ("date", "datetime"):
+    if column.type in TEMPORAL:
         return "time"
     if column.type == "boolean":
         return "flag"
     if is_identifier(column):
         return "id"
-    if column.type in NUMERIC:
-        return "measure"
+    return "measure" if column.type in NUMERIC else _kind_of_text(column)
+
+
+def _kind_of_text(column: ColumnProfile) -> str:
     if column.distinct <= min(MOST_LABELS, max(column.present // 3, 2)):
         return "category"
     typical = sum(len(value) for value, _ in column.top) / max(len(column.top), 1)

@@ -32,6 +32,8 @@ _MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 
 def describe_kind(head: bytes) -> str | None:
     """What the file looks like when it is not a table that can be read, else None."""
+    if is_parquet(head):
+        return None
     if head.startswith(b"PK\x03\x04"):
         return "an Excel workbook" if b"xl/" in head else "a zip archive"
     for magic, kind in _MAGIC:

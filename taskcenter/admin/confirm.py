@@ -71,7 +71,7 @@ def confirmation(
         "ids": ",".join(str(task.pk) for task in selection.fitting),
         "preserved_filters": model_admin.get_preserved_filters(request),
     }
-    request.current_app = model_admin.admin_site.name  # type: ignore[attr-defined]
+    request.current_app = model_admin.admin_site.name
     return TemplateResponse(request, "admin/taskcenter/task/confirm.html", context)
 
 

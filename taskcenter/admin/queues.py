@@ -51,7 +51,7 @@ class QueueAdmin(admin.ModelAdmin):
         return self.has_pause_permission(request) or super().has_view_permission(request, obj)
 
     def has_pause_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return request.user.has_perm("taskcenter.pause_queue")  # type: ignore[union-attr]
+        return request.user.has_perm("taskcenter.pause_queue")
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """A queue that settings name gets its row, which changes nothing, when somebody looks at the list."""

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from django.contrib import admin
 from django.db.models import Count, IntegerField, OuterRef, Subquery
@@ -103,7 +103,8 @@ class WorkerAdmin(LookOnly, admin.ModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Worker]:
         held = Task.objects.filter(state=State.PROCESSING, worker_id=OuterRef("pk")).order_by().values("worker_id")
         count = Subquery(held.annotate(held=Count("id")).values("held"), output_field=IntegerField())
-        return super().get_queryset(request).annotate(held=Coalesce(count, 0))
+        workers: Any = super().get_queryset(request).annotate(held=Coalesce(count, 0))
+        return cast("QuerySet[Worker]", workers)
 
     @admin.display(description="Worker")
     def process(self, worker: Worker) -> str:

@@ -15,7 +15,6 @@ from taskcenter import progress
 from taskcenter.definitions import known_names
 from taskcenter.models import Task
 from taskcenter.states import State
-from taskcenter.views.timeline import took
 
 from .verbs import VERBS
 
@@ -40,7 +39,7 @@ class TaskChangeList(ChangeList):
         super().get_results(request)
         if self.is_popup:
             return
-        allowed = [verb for verb in VERBS.values() if request.user.has_perm(verb.permission)]  # type: ignore[union-attr]
+        allowed = [verb for verb in VERBS.values() if request.user.has_perm(verb.permission)]
         tasks = list(self.result_list)
         snapshots = {one.task.pk: one for one in progress.snapshots(_again(tasks))}
         for task in tasks:
@@ -48,7 +47,6 @@ class TaskChangeList(ChangeList):
                 "task": task,
                 "snapshot": snapshots[task.pk],
                 "url": self._address("change", task),
-                "took": took(task),
                 **dict(zip(("when", "at"), _moment(task), strict=True)),
                 "verbs": [
                     (verb, self._address(verb.name, task))

@@ -16,6 +16,7 @@ from django.urls import path, reverse
 from taskcenter import progress
 from taskcenter.models import Task, TaskQuerySet
 from taskcenter.views.paging import CappedPaginator
+from taskcenter.views.timeline import took
 
 from . import confirm
 from .filters import DefinitionFilter, QueueFilter, StateFilter
@@ -29,15 +30,16 @@ if TYPE_CHECKING:
     from django.urls import URLPattern
     from django.utils.safestring import SafeString
 
+    # What the mixin is mixed into, for the type checker only.
+    Base = admin.ModelAdmin
+else:
+    Base = object
+
 __all__ = ["TaskAdmin", "TaskAdminMixin"]
 
 
-class TaskAdminMixin:
+class TaskAdminMixin(Base):
     """Everything about tasks but the ModelAdmin itself, so that a themed one can take its place."""
-
-    admin_site: Any
-    opts: Any
-    media: Any
 
     list_display = ("task_cell", "status_cell", "queue_cell", "when_cell", "took_cell")
     list_display_links = None
@@ -52,7 +54,7 @@ class TaskAdminMixin:
     search_fields = ("id",)
     search_help_text = "A task's id, or the start of its title or its definition."
     ordering = ("-id",)
-    fields: ClassVar[tuple[str, ...]] = ()
+    fields = ()
     actions = ("retry_selected", "cancel_selected", "recover_selected")
 
     class Media:
@@ -71,7 +73,7 @@ class TaskAdminMixin:
 
     def has_delete_permission(self, request: HttpRequest, obj: Task | None = None) -> bool:
         """A live task must be cancelled first: a worker may be running it."""
-        allowed: bool = super().has_delete_permission(request, obj)  # type: ignore[misc]
+        allowed: bool = super().has_delete_permission(request, obj)
         return allowed and (obj is None or obj.is_final)
 
     def has_retry_permission(self, request: HttpRequest, obj: Task | None = None) -> bool:
@@ -85,13 +87,14 @@ class TaskAdminMixin:
 
     def may(self, request: HttpRequest, verb: Verb, obj: Task | None = None) -> bool:
         """Whether this person may do that to this task, or to tasks at all. For a subclass to narrow."""
-        return bool(request.user.has_perm(verb.permission))  # type: ignore[union-attr]
+        return bool(request.user.has_perm(verb.permission))
 
     # The list.
 
     def get_queryset(self, request: HttpRequest) -> TaskQuerySet:
         """The same rule as everywhere: `TASKCENTER["VISIBLE"]`."""
-        return progress.visible(request.user, super().get_queryset(request))  # type: ignore[misc]
+        rows: Any = super().get_queryset(request)
+        return progress.visible(request.user, rows)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[TaskChangeList]:
         return TaskChangeList
@@ -102,7 +105,7 @@ class TaskAdminMixin:
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         context = {"title": "Tasks", **(extra_context or {})}
-        return super().changelist_view(request, context)  # type: ignore[misc, no-any-return]
+        return super().changelist_view(request, context)
 
     @admin.display(description="Task")
     def task_cell(self, task: Task) -> SafeString:
@@ -122,7 +125,7 @@ class TaskAdminMixin:
 
     @admin.display(description="Took")
     def took_cell(self, task: Task) -> str:
-        return str(task.row["took"])  # type: ignore[attr-defined]
+        return took(task)
 
     @admin.action(description="Retry…", permissions=["retry"])
     def retry_selected(self, request: HttpRequest, queryset: TaskQuerySet) -> HttpResponse:
@@ -145,16 +148,16 @@ class TaskAdminMixin:
         for name in VERBS:
             view = wrap(partial(self.verb_view, name=name))
             ours.append(path(f"<uuid:task_id>/{name}/", view, name=f"taskcenter_task_{name}"))
-        return [*ours, *super().get_urls()]  # type: ignore[misc]
+        return [*ours, *super().get_urls()]
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         context = dict(extra_context or {})
-        task: Task | None = self.get_object(request, object_id)  # type: ignore[attr-defined]
-        if task is not None and self.has_view_permission(request, task):  # type: ignore[attr-defined]
+        task: Task | None = self.get_object(request, object_id)
+        if task is not None and self.has_view_permission(request, task):
             context.update(page_context(task), title=task.label, subtitle="", verbs=self._offered(request, task))
-        return super().change_view(request, object_id, form_url, context)  # type: ignore[misc, no-any-return]
+        return super().change_view(request, object_id, form_url, context)
 
     def verb_view(self, request: HttpRequest, task_id: UUID, name: str) -> HttpResponse:
         """GET asks, POST does."""
@@ -172,7 +175,7 @@ class TaskAdminMixin:
         if name not in VERBS:
             raise Http404
         verb = VERBS[name]
-        if not self.may(request, verb) or not self.has_view_permission(request):  # type: ignore[attr-defined]
+        if not self.may(request, verb) or not self.has_view_permission(request):
             raise PermissionDenied
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
@@ -188,7 +191,7 @@ class TaskAdminMixin:
 
     def _task(self, request: HttpRequest, task_id: UUID) -> Task:
         task: Task | None = self.get_queryset(request).select_related("owner").filter(pk=task_id).first()
-        if not self.has_view_permission(request, task):  # type: ignore[attr-defined]
+        if not self.has_view_permission(request, task):
             raise PermissionDenied
         if task is None:
             raise Http404("There is no such task; finished tasks are deleted after a while.")

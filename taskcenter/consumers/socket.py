@@ -226,14 +226,20 @@ class TaskConsumer(AsyncWebsocketConsumer):  # type: ignore[misc] # channels shi
                     await asyncio.sleep(1)
 
     async def _say(self, kind: str, **fields: Any) -> None:
-        if not self.is_over:
+        if self.is_over:
+            return
+        try:
             await self.send(text_data=json.dumps({"type": kind, **fields}))
+        except (OSError, RuntimeError):
+            # The page has gone, and the server says so in its own way; the disconnect follows.
+            self.is_over = True
 
     async def _end(self, code: Close, reason: str, **fields: Any) -> None:
         """Say why, then close. Accepted first: a refused handshake would reach the page as 1006."""
         await self._say("bye", code=int(code), reason=reason, **fields)
-        self.is_over = True
-        await self.close(code=int(code))
+        if not self.is_over:
+            self.is_over = True
+            await self.close(code=int(code))
 
     def _is_signed_in(self) -> bool:
         return bool(getattr(self.user, "is_authenticated", False))

@@ -6,11 +6,13 @@ import uuid
 from typing import Any, Self
 
 from django.conf import settings
-from django.db import models
-from django.db.models.functions import Coalesce
+from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
 from .task import Task
+
+TRIES = 20
+"""How often a line looks for its number: each time in vain somebody else has told a line."""
 
 
 class TaskEventQuerySet(models.QuerySet["TaskEvent"]):
@@ -30,12 +32,12 @@ class TaskEventQuerySet(models.QuerySet["TaskEvent"]):
         worker_id: uuid.UUID | None = None,
         actor: Any = None,
     ) -> TaskEvent:
-        """Append a line. The caller holds the task's row, or the UNIQUE constraint breaks the tie."""
-        top = models.Max("seq", default=0)
-        seq = self.filter(task_id=task_id).aggregate(top=Coalesce(top, 0))["top"] + 1
-        return self.create(
+        """Append a line.
+
+        Whoever tells at the same moment takes the next number: the UNIQUE constraint says who was first.
+        """
+        line = TaskEvent(
             task_id=task_id,
-            seq=seq,
             kind=kind,
             text=text,
             attempt=attempt,
@@ -44,6 +46,20 @@ class TaskEventQuerySet(models.QuerySet["TaskEvent"]):
             worker_id=worker_id,
             actor=actor if getattr(actor, "pk", None) else None,
         )
+        for tries_left in reversed(range(TRIES)):
+            try:
+                with transaction.atomic(using=self.db):
+                    line.seq = self._top(task_id) + 1
+                    line.save(using=self.db, force_insert=True)
+                    break
+            except IntegrityError:
+                if not tries_left:
+                    raise
+        return line
+
+    def _top(self, task_id: uuid.UUID) -> int:
+        top: int = self.filter(task_id=task_id).aggregate(top=models.Max("seq", default=0))["top"]
+        return top
 
 
 class TaskEvent(models.Model):

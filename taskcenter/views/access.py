@@ -41,7 +41,7 @@ def signed_in(view: View) -> View:
 
 def may(user: Any, verb: str, task: Task) -> bool:
     """Whether that person may cancel or retry a task they see: it is theirs, or they hold the permission."""
-    return task.owner_id == user.pk or user.has_perm(PERMISSIONS[verb])
+    return task.owner_id == user.pk or bool(user.has_perm(PERMISSIONS[verb]))
 
 
 def back_to(request: HttpRequest, default: str) -> HttpResponseRedirect:

@@ -28,7 +28,7 @@ class CappedPaginator(Paginator):
     limit = LIMIT
 
     @cached_property
-    def count(self) -> int:  # type: ignore[override]
+    def count(self) -> int:
         rows: Any = self.object_list
         # Without the order the database need not sort what it counts.
         found = rows.order_by()[: self.limit + 1].count() if hasattr(rows, "order_by") else len(rows)

@@ -36,7 +36,8 @@ def task_list(request: HttpRequest) -> HttpResponse:
     """My tasks, newest first."""
     rows = progress.visible(request.user).order_by("-id")
     page = page_of(request, rows, PAGE_SIZE)
-    items = [(snapshot, took(snapshot.task)) for snapshot in progress.snapshots(page.object_list)]
+    shown: Any = page.object_list
+    items = [(snapshot, took(snapshot.task)) for snapshot in progress.snapshots(shown)]
     return render(request, "taskcenter/task_list.html", {"page": page, "items": items})
 
 

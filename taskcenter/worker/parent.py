@@ -98,6 +98,8 @@ class TaskCenterWorker(RQWorker):
         """First signal: finish what runs, within the grace period. Second: at once."""
         self._signals += 1
         self._stop_requested = True
+        for child in self.children:
+            child.page.stopping = True
 
     def _install_signal_handlers(self) -> None:
         for name in (signal.SIGINT, signal.SIGTERM):

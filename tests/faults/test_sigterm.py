@@ -7,7 +7,7 @@ import signal
 
 from taskcenter.models import Task
 from tests.faults.stack import PATIENCE, Stack, WorkerProcess, require_fired, wait_until
-from tests.ledger.tasks import hold, mark, polite
+from tests.ledger.tasks import hold, last, mark, polite
 
 
 def worker_in_the_middle_of(stack: Stack, task_id: str) -> WorkerProcess:
@@ -26,12 +26,10 @@ def finish_elsewhere(stack: Stack, *task_ids: str) -> None:
 
 
 def test_a_task_that_ends_within_the_grace_completes(stack: Stack) -> None:
-    task_id, waiting = stack.enqueue(hold), stack.enqueue(mark)
+    task_id, waiting = stack.enqueue(last), stack.enqueue(mark)
     worker = worker_in_the_middle_of(stack, task_id)
-    worker.popen.send_signal(signal.SIGTERM)
-    stack.book.open_gate(1)
 
-    assert worker.popen.wait(PATIENCE) == 0
+    assert worker.stop(PATIENCE) == 0
     assert Task.objects.get(id=task_id).state == "completed"
     assert Task.objects.get(id=waiting).state == "pending", "a worker that ends claims nothing more"
     finish_elsewhere(stack, task_id, waiting)

@@ -13,8 +13,6 @@ import redis
 from asgiref.sync import async_to_sync
 from django.contrib.auth.models import AnonymousUser
 from django.db import transaction
-from tests.factories import make_report, make_task, make_user, make_worker
-from tests.live import no_redis, own_valkey, until  # noqa: F401 fixtures
 
 from taskcenter.models import Task
 from taskcenter.progress import (
@@ -29,6 +27,8 @@ from taskcenter.progress import (
 )
 from taskcenter.states import State
 from taskcenter.wire import progress_channel, progress_key
+from tests.factories import make_report, make_task, make_user, make_worker
+from tests.live import no_redis, own_valkey, until  # noqa: F401 fixtures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -218,9 +218,7 @@ def test_without_redis_a_task_is_held_up_once_and_the_row_still_knows() -> None:
     assert task.progress == 0.999
 
 
-def test_frames_of_many_tasks_cost_the_same_few_queries(
-    client: redis.Redis, django_assert_num_queries: Any
-) -> None:
+def test_frames_of_many_tasks_cost_the_same_few_queries(client: redis.Redis, django_assert_num_queries: Any) -> None:
     user = make_user()
     alive = make_worker()
     tasks = [make_task(State.PROCESSING, worker=alive, owner=user) for _ in range(5)]

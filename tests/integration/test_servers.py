@@ -21,10 +21,7 @@ Make = Callable[[], Path]
 
 
 def is_gone(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
+    return not psutil.pid_exists(pid) or servers.is_gone(psutil.Process(pid))
 
 
 @pytest.mark.parametrize("port", [None, 0], ids=["unix socket", "tcp port"])
@@ -104,12 +101,17 @@ def test_a_process_sees_the_tests_database_and_redis(
 
 def test_a_process_that_ends_early_is_reported_with_its_words(process: Callable[..., Process]) -> None:
     shell = process("no_such_command")
-    with pytest.raises(pytest.fail.Exception, match="ended with 1, in vain until(.|\n)*Unknown command"):
+    with pytest.raises(pytest.fail.Exception, match=r"ended with 1, in vain until(.|\n)*Unknown command"):
         shell.wait_for_line("ready")
 
 
 def test_killing_a_process_takes_its_children_in_other_sessions_too(tmp_path: Path) -> None:
-    code = "import subprocess as s, sys; p = s.Popen(['sleep', '60'], start_new_session=True); print(p.pid, flush=True); p.wait()"
+    code = (
+        "import subprocess\n"
+        "child = subprocess.Popen(['sleep', '60'], start_new_session=True)\n"
+        "print(child.pid, flush=True)\n"
+        "child.wait()"
+    )
     parent = Process([sys.executable, "-c", code], log=tmp_path / "log")
     child = int(parent.wait_for_line(r"^(\d+)\n").group(1))
     parent.kill9()

@@ -31,6 +31,8 @@ GOOD = b"id,price,city\n" + b"".join(b"%d,%d,%s\n" % (n, n % 7, b"ab"[n % 2 :][:
 @pytest.fixture(autouse=True)
 def _private_folder(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.MEDIA_ROOT = tmp_path / "media"
+    # WhiteNoise warns of a folder that is not there.
+    settings.STATIC_ROOT = tmp_path
     work = tmp_path / "work"
     work.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(work))
@@ -47,7 +49,7 @@ def bob() -> Any:
 
 
 @pytest.fixture
-def page(ann: Any) -> Client:
+def visitor(ann: Any) -> Client:
     client = Client()
     client.force_login(ann)
     return client
@@ -68,10 +70,10 @@ class Context:
         self.progress = self
         self.listener = self
 
-    def stage(self, name: str, fraction: float | None = None) -> None:
+    def stage(self, name: str, _fraction: float | None = None) -> None:
         self.stages.append(name)
 
-    def set(self, fraction: float, message: str = "", **_: Any) -> None:
+    def set(self, fraction: float, *_: Any) -> None:
         self.fractions.append(fraction)
 
     def cancelled(self) -> bool:
@@ -94,19 +96,20 @@ def processed(analysis: Analysis, **options: Any) -> Context:
     return context
 
 
-def test_an_upload_becomes_a_task_of_its_owner_and_leads_to_the_run_page(page: Client, ann: Any) -> None:
-    answer = upload(page, "sales.csv", GOOD)
+def test_an_upload_becomes_a_task_of_its_owner_and_leads_to_the_run_page(visitor: Client, ann: Any) -> None:
+    answer = upload(visitor, "sales.csv", GOOD)
     analysis = Analysis.objects.get()
     assert answer.headers["Location"] == reverse("analysis:run", args=[analysis.pk])
     task = Task.objects.get(pk=analysis.task_id)
     assert (task.owner, task.queue, task.title, task.state) == (ann, "analysis", "sales.csv", State.PENDING)
-    assert analysis.dataset.file.read() == GOOD
-    assert b"sales.csv" in page.get(answer.headers["Location"]).content
+    with analysis.dataset.file.open() as stored:
+        assert stored.read() == GOOD
+    assert b"sales.csv" in visitor.get(answer.headers["Location"]).content
 
 
-def test_the_second_press_of_the_button_leads_to_the_first_run(page: Client) -> None:
+def test_the_second_press_of_the_button_leads_to_the_first_run(visitor: Client) -> None:
     token = uuid.uuid4()
-    first, second = (upload(page, "sales.csv", GOOD, token) for _ in range(2))
+    first, second = (upload(visitor, "sales.csv", GOOD, token) for _ in range(2))
     assert first.headers["Location"] == second.headers["Location"]
     assert (Dataset.objects.count(), Task.objects.count()) == (1, 1)
 
@@ -175,9 +178,9 @@ def test_a_form_with_its_token_passes_the_protection(ann: Any) -> None:
     assert client.post(reverse("analysis:upload"), data).status_code == 302
 
 
-def test_a_file_over_the_limit_is_not_even_kept_while_it_arrives(page: Client, settings: Any) -> None:
+def test_a_file_over_the_limit_is_not_even_kept_while_it_arrives(visitor: Client, settings: Any) -> None:
     settings.ANALYSIS_MAX_UPLOAD_BYTES = 100_000
-    answer = upload(page, "big.csv", b"x" * 300_000)
+    answer = upload(visitor, "big.csv", b"x" * 300_000)
     assert answer.status_code == 422
     assert b"too large" in answer.content
     assert not Dataset.objects.exists()
@@ -187,8 +190,8 @@ def test_a_file_over_the_limit_is_not_even_kept_while_it_arrives(page: Client, s
 @pytest.mark.parametrize(
     "name", ["=HYPERLINK(1).csv", '"><script>alert(1)<script>.csv', "<img src=x onerror=alert(1)>.csv", "a\u202eb.csv"]
 )
-def test_hostile_names_are_shown_as_text_only(page: Client, name: str) -> None:
-    upload(page, name, GOOD)
+def test_hostile_names_are_shown_as_text_only(visitor: Client, name: str) -> None:
+    upload(visitor, name, GOOD)
     analysis = Analysis.objects.get()
     processed(analysis)
     for url in (
@@ -196,30 +199,30 @@ def test_hostile_names_are_shown_as_text_only(page: Client, name: str) -> None:
         reverse("analysis:run", args=[analysis.pk]),
         reverse("analysis:report", args=[analysis.pk]),
     ):
-        html = page.get(url).content.decode()
+        html = visitor.get(url).content.decode()
         assert "<script>alert" not in html
         assert "<img src=x" not in html
         assert "\u202e" not in html
 
 
-def test_the_report_page_shows_findings_and_offers_both_files(page: Client) -> None:
-    upload(page, "sales.csv", GOOD)
+def test_the_report_page_shows_findings_and_offers_both_files(visitor: Client) -> None:
+    upload(visitor, "sales.csv", GOOD)
     analysis = Analysis.objects.get()
     context = processed(analysis)
     assert context.fractions == sorted(context.fractions)
-    html = page.get(reverse("analysis:report", args=[analysis.pk])).content.decode()
+    html = visitor.get(reverse("analysis:report", args=[analysis.pk])).content.decode()
     report = Report.objects.get()
     for kind in ("html", "json"):
         url = reverse("taskcenter:report-download", args=[report.pk, kind])
         assert url in html
-        assert page.get(url).status_code == 200
+        assert visitor.get(url).status_code == 200
     for finding in report.data["findings"][:3]:
         assert finding["columns"] == [] or finding["columns"][0] in html
     assert "price" in html
 
 
-def test_no_page_has_inline_script_or_style(page: Client) -> None:
-    upload(page, "sales.csv", GOOD)
+def test_no_page_has_inline_script_or_style(visitor: Client) -> None:
+    upload(visitor, "sales.csv", GOOD)
     analysis = Analysis.objects.get()
     processed(analysis)
     for url in (
@@ -229,7 +232,7 @@ def test_no_page_has_inline_script_or_style(page: Client) -> None:
         reverse("analysis:report", args=[analysis.pk]),
         "/nowhere/",
     ):
-        answer = page.get(url)
+        answer = visitor.get(url)
         html = answer.content.decode()
         assert "style-src 'self'" in answer.headers["Content-Security-Policy"]
         assert not re.search(r"<script(?![^>]* src=)|<style|\sstyle=|\son[a-z]+=", html), url
@@ -244,8 +247,8 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_a_bad_file_ends_on_a_page_that_says_what_was_wrong(case: str, page: Client, tmp_path: Path) -> None:
-    upload(page, *BAD[case])
+def test_a_bad_file_ends_on_a_page_that_says_what_was_wrong(case: str, visitor: Client, tmp_path: Path) -> None:
+    upload(visitor, *BAD[case])
     analysis = Analysis.objects.get()
     with pytest.raises(Exception) as raised:  # noqa: PT011 the next line says which
         processed(analysis)
@@ -255,7 +258,7 @@ def test_a_bad_file_ends_on_a_page_that_says_what_was_wrong(case: str, page: Cli
     analysis.refresh_from_db()
     assert analysis.error_what
     assert analysis.error_code
-    html = page.get(reverse("analysis:run", args=[analysis.pk])).content.decode()
+    html = visitor.get(reverse("analysis:run", args=[analysis.pk])).content.decode()
     assert "What went wrong" in html
     assert "another file" in html
     assert not Report.objects.exists()
@@ -272,15 +275,15 @@ def test_a_bad_file_ends_on_a_page_that_says_what_was_wrong(case: str, page: Cli
         ("latin.csv", b"name,ort\n" + "Jürgen,Köln\n".encode("latin-1") * 30),
     ],
 )
-def test_a_poor_file_still_gets_a_finished_report(name: str, content: bytes, page: Client) -> None:
-    upload(page, name, content)
+def test_a_poor_file_still_gets_a_finished_report(name: str, content: bytes, visitor: Client) -> None:
+    upload(visitor, name, content)
     analysis = Analysis.objects.get()
     processed(analysis)
-    assert page.get(reverse("analysis:report", args=[analysis.pk])).status_code == 200
+    assert visitor.get(reverse("analysis:report", args=[analysis.pk])).status_code == 200
 
 
-def test_cancelling_between_stages_keeps_no_report_and_no_folder(page: Client, tmp_path: Path) -> None:
-    upload(page, "a.csv", GOOD)
+def test_cancelling_between_stages_keeps_no_report_and_no_folder(visitor: Client, tmp_path: Path) -> None:
+    upload(visitor, "a.csv", GOOD)
     analysis = Analysis.objects.get()
     with pytest.raises(Cancelled):
         processed(analysis, cancel_at="Measuring the columns")
@@ -290,8 +293,8 @@ def test_cancelling_between_stages_keeps_no_report_and_no_folder(page: Client, t
     assert not list((tmp_path / "work").iterdir())
 
 
-def test_a_second_attempt_starts_clean_after_a_first_that_failed(page: Client) -> None:
-    upload(page, "a.csv", GOOD)
+def test_a_second_attempt_starts_clean_after_a_first_that_failed(visitor: Client) -> None:
+    upload(visitor, "a.csv", GOOD)
     analysis = Analysis.objects.get()
     Analysis.objects.update(status="failed", error_what="The first try broke off.", error_code="x")
     processed(analysis)
@@ -330,53 +333,53 @@ def test_an_analysis_whose_task_was_cleaned_up_is_not_waited_for(ann: Any) -> No
     assert analysis.status == Analysis.Status.FAILED
 
 
-def test_a_report_of_an_attempt_that_did_not_finish_is_not_shown(page: Client) -> None:
-    upload(page, "a.csv", GOOD)
+def test_a_report_of_an_attempt_that_did_not_finish_is_not_shown(visitor: Client) -> None:
+    upload(visitor, "a.csv", GOOD)
     analysis = Analysis.objects.get()
     processed(analysis)
     Report.objects.update(is_final=False)
-    assert page.get(reverse("analysis:report", args=[analysis.pk])).status_code == 302
+    assert visitor.get(reverse("analysis:report", args=[analysis.pk])).status_code == 302
 
 
-def test_run_again_makes_one_more_run_of_the_same_file(page: Client, ann: Any) -> None:
-    upload(page, "a.csv", GOOD)
+def test_run_again_makes_one_more_run_of_the_same_file(visitor: Client, ann: Any) -> None:
+    upload(visitor, "a.csv", GOOD)
     analysis = Analysis.objects.get()
     token = str(uuid.uuid4())
     url = reverse("analysis:again", args=[analysis.pk])
-    first, second = (page.post(url, {"token": token}) for _ in range(2))
+    first, second = (visitor.post(url, {"token": token}) for _ in range(2))
     assert first.headers["Location"] == second.headers["Location"]
     assert (Analysis.objects.count(), Dataset.objects.count()) == (2, 1)
     assert rerun(ann, analysis.dataset, form_token=uuid.uuid4()).dataset == analysis.dataset
 
 
 @pytest.mark.parametrize("key", ["penguins", "orders"])
-def test_a_bundled_data_set_is_one_click_away(page: Client, key: str) -> None:
-    answer = page.post(reverse("analysis:sample", args=[key]), {"token": str(uuid.uuid4())})
+def test_a_bundled_data_set_is_one_click_away(visitor: Client, key: str) -> None:
+    answer = visitor.post(reverse("analysis:sample", args=[key]), {"token": str(uuid.uuid4())})
     assert answer.status_code == 302
     assert Dataset.objects.get().name == f"{key}.csv"
 
 
-def test_an_unknown_sample_is_not_there(page: Client) -> None:
-    assert page.post(reverse("analysis:sample", args=["gold"]), {"token": str(uuid.uuid4())}).status_code == 404
+def test_an_unknown_sample_is_not_there(visitor: Client) -> None:
+    assert visitor.post(reverse("analysis:sample", args=["gold"]), {"token": str(uuid.uuid4())}).status_code == 404
 
 
-def test_the_empty_list_says_what_to_do(page: Client) -> None:
-    assert b"Upload your first data set" in page.get(reverse("analysis:list")).content
+def test_the_empty_list_says_what_to_do(visitor: Client) -> None:
+    assert b"Upload your first data set" in visitor.get(reverse("analysis:list")).content
 
 
-def test_redis_being_away_does_not_fail_an_upload(page: Client, settings: Any) -> None:
+def test_redis_being_away_does_not_fail_an_upload(visitor: Client, settings: Any) -> None:
     settings.RQ_QUEUES = {name: {"URL": "redis://127.0.0.1:1/0"} for name in ("default", "analysis")}
-    assert upload(page, "a.csv", GOOD).status_code == 302
+    assert upload(visitor, "a.csv", GOOD).status_code == 302
     assert Task.objects.get().state == State.PENDING
 
 
 def test_the_list_asks_as_many_questions_for_many_rows_as_for_few(
-    page: Client, ann: Any, django_assert_max_num_queries: Callable[..., Any]
+    visitor: Client, ann: Any, django_assert_max_num_queries: Callable[..., Any]
 ) -> None:
     for _ in range(8):
         submit(ann, ContentFile(GOOD, "a.csv"), "a.csv")
     with django_assert_max_num_queries(16):
-        page.get(reverse("analysis:list"))
+        visitor.get(reverse("analysis:list"))
 
 
 def test_the_task_is_limited_in_time_and_tries() -> None:

@@ -6,10 +6,17 @@ import os
 import time
 from typing import Any
 
+import django
+
 from taskcenter import task
 from taskcenter.context import TaskContext
 
 from .book import book
+
+if django.VERSION < (6, 0):
+    from django_tasks import task as django_task
+else:
+    from django.tasks import task as django_task
 
 
 @task
@@ -20,6 +27,12 @@ def add(a: int, b: int) -> int:
 @task
 def echo(*args: Any, **kwargs: Any) -> list[Any]:
     return [list(args), kwargs]
+
+
+@django_task(priority=3)
+def plain(a: int) -> int:
+    """Written against Django's own API: it knows nothing of TaskCenter."""
+    return a + 1
 
 
 @task
@@ -87,6 +100,35 @@ def polite(context: TaskContext) -> dict[str, int]:
             context.hand_back()
         time.sleep(0.02)
     return _close(context, 0)
+
+
+@task(takes_context=True)
+def last(context: TaskContext) -> dict[str, int]:
+    """Ends well as soon as its worker is told to stop."""
+    book().begin(context.row.id, context.attempt)
+    while not context.stopping:
+        time.sleep(0.02)
+    return _close(context, 0)
+
+
+@task(takes_context=True)
+def listen(context: TaskContext) -> None:
+    """Runs until somebody cancels it."""
+    book().begin(context.row.id, context.attempt)
+    while True:
+        context.raise_if_cancelled()
+        time.sleep(0.02)
+
+
+@task(takes_context=True, timeout=0.2)
+def deaf(context: TaskContext) -> None:
+    """Hears nothing of what it is told, its time limit included."""
+    book().begin(context.row.id, context.attempt)
+    while True:
+        try:
+            time.sleep(60)
+        except BaseException:  # noqa: BLE001 S112 the worst kind of task
+            continue
 
 
 @task(takes_context=True)

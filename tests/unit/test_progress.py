@@ -12,7 +12,6 @@ from uuid import uuid4
 import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.utils import timezone
-from tests.live import until
 
 from taskcenter import progress
 from taskcenter.exceptions import Cancelled
@@ -20,6 +19,7 @@ from taskcenter.models import Task
 from taskcenter.progress import Stored, TaskProgress, Viewer, frame, live, store
 from taskcenter.progress.pace import Pace
 from taskcenter.states import State
+from tests.live import until
 
 
 @pytest.fixture
@@ -62,9 +62,7 @@ def test_a_new_stage_is_told_at_once_and_clears_message_and_count(told: list[Sto
     assert (len(told), details["stage"], details["message"], details["done"]) == (2, "write", "", None)
 
 
-def test_what_was_held_back_is_told_when_the_task_then_keeps_silent(
-    told: list[Stored], settings: Any
-) -> None:
+def test_what_was_held_back_is_told_when_the_task_then_keeps_silent(told: list[Stored], settings: Any) -> None:
     settings.TASKCENTER = {"PROGRESS_PER_SECOND": 20}
     meter = TaskProgress(uuid4(), 1)
     meter.set(0.1)

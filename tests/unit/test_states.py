@@ -20,7 +20,7 @@ LEGAL = {
 """What the lifecycle page of the docs says, written down once more on purpose."""
 
 
-@pytest.mark.parametrize(("old", "new"), product(State, State), ids=lambda state: state.value)
+@pytest.mark.parametrize(("old", "new"), list(product(State, State)), ids=lambda state: state.value)
 def test_a_pair_of_states_is_legal_exactly_if_the_docs_say_so(old: State, new: State) -> None:
     assert may_move(old, new) is (new.value in LEGAL[old.value].split())
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from analysis.methods.context import Context
 from analysis.methods.findings import Finding
 from analysis.methods.soft import run_softly
+
 from .constants import constant_columns, identifiers
 from .duplicates import duplicate_columns, duplicate_rows
 from .impossible import future_dates, impossible_values

@@ -60,7 +60,7 @@ def _nearly(column: ColumnProfile) -> Finding:
         words={"column": quote(column.name), "value": quote(value)},
         columns=[column.name],
         method="The most frequent value is counted.",
-        sql=f"SELECT count(*) AS n FROM data GROUP BY {name(column.name)} ORDER BY n DESC LIMIT 1",
+        sql=f"SELECT count(*) AS n FROM data GROUP BY {name(column.name)} ORDER BY 1 DESC LIMIT 1",
         n=column.present,
         severity="low",
         score=count / column.present,

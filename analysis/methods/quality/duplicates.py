@@ -11,7 +11,7 @@ METHOD_ROWS = "Rows that agree in every column with an earlier row are counted."
 def duplicate_rows(context: Context) -> list[Finding]:
     """Rows that occur more than once; the first of each is not counted."""
     columns = [column.name for column in context.profile.columns]
-    if context.loaded.rows < 2 or len(columns) < 2:
+    if context.loaded.rows < 2 or len(columns) < 2 or not any(c.present for c in context.profile.columns):
         return []
     every = names(columns)
     repeated = _repeated(context, every)
@@ -37,7 +37,7 @@ def _repeated(context: Context, every: str) -> int:
     """Compares short hashes first, whole rows only where two hashes agree."""
     suspects = (
         f"SELECT {every} FROM data WHERE hash({every}) IN"
-        f" (SELECT hash({every}) AS h FROM data GROUP BY h HAVING count(*) > 1)"
+        f" (SELECT hash({every}) AS h FROM data GROUP BY 1 HAVING count(*) > 1)"
     )
     found = context.query(
         f"WITH s AS ({suspects}) SELECT (SELECT count(*) FROM s) - count(*) FROM (SELECT DISTINCT * FROM s)"

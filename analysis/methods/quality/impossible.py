@@ -8,14 +8,60 @@ from analysis.methods.tables import NUMERIC, TEMPORAL, ColumnProfile
 from analysis.methods.wording import percent, quote
 
 NEVER_NEGATIVE = frozenset(
-    "age ages count counts qty quantity quantities price prices weight height length width depth size area"
-    " volume duration distance population units items visits mass kg cm mm carat".split()
+    {
+        "age",
+        "ages",
+        "count",
+        "counts",
+        "qty",
+        "quantity",
+        "quantities",
+        "price",
+        "prices",
+        "weight",
+        "height",
+        "length",
+        "width",
+        "depth",
+        "size",
+        "area",
+        "volume",
+        "duration",
+        "distance",
+        "population",
+        "units",
+        "items",
+        "visits",
+        "mass",
+        "kg",
+        "cm",
+        "mm",
+        "carat",
+    }
 )
-NEVER_ZERO = frozenset("weight height length width depth size area volume mass carat".split())
+NEVER_ZERO = frozenset({"weight", "height", "length", "width", "depth", "size", "area", "volume", "mass", "carat"})
 OLDEST = 120
 FUTURE_WORDS = frozenset(
-    "due expiry expires expiration deadline end until planned plan next delivery valid forecast target"
-    " scheduled arrival departure maturity".split()
+    {
+        "due",
+        "expiry",
+        "expires",
+        "expiration",
+        "deadline",
+        "end",
+        "until",
+        "planned",
+        "plan",
+        "next",
+        "delivery",
+        "valid",
+        "forecast",
+        "target",
+        "scheduled",
+        "arrival",
+        "departure",
+        "maturity",
+    }
 )
 FEW = 0.1
 

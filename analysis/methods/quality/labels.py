@@ -29,7 +29,7 @@ def variants(context: Context) -> list[Finding]:
         context.check_cancelled()
         c = name(column.name)
         found = context.query(
-            f"WITH v AS (SELECT {c} AS v, count(*) AS n FROM data WHERE {c} IS NOT NULL GROUP BY v)"
+            f"WITH v AS (SELECT {c} AS v, count(*) AS n FROM data WHERE {c} IS NOT NULL GROUP BY 1)"
             " SELECT sum(n) - max(n), list(v ORDER BY n DESC, v), count(*) FROM v"
             r" GROUP BY lower(trim(regexp_replace(v, '\s+', ' ', 'g')))"
             " HAVING count(*) > 1 ORDER BY sum(n) DESC, min(v)"
@@ -71,7 +71,7 @@ def _rare(context: Context, column: ColumnProfile) -> list[Finding]:
     c = name(column.name)
     sql = (
         f"SELECT count(*), coalesce(sum(n), 0) FROM (SELECT count(*) AS n FROM data"
-        f" WHERE {c} IS NOT NULL GROUP BY {c} HAVING n < {RARE})"
+        f" WHERE {c} IS NOT NULL GROUP BY {c} HAVING count(*) < {RARE})"
     )
     labels, cells = (int(value) for value in context.query(sql)[0])
     if not labels:

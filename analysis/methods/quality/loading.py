@@ -57,7 +57,7 @@ def _encoding(context: Context) -> Finding | None:
     guess = "The encoding was guessed; look at letters with accents." if source.encoding_guessed else None
     return describe(
         "encoding",
-        "The text is not UTF-8",
+        "The text is not in the usual encoding",
         "The file was read as {encoding} and not as {usual}, the usual encoding.",
         {}, words={"encoding": quote(source.encoding), "usual": quote("UTF-8")},
         method=METHOD, n=context.loaded.rows, severity="low", score=0.2, caveat=guess,

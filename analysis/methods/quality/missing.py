@@ -117,7 +117,7 @@ def _words(context: Context, column: ColumnProfile) -> list[Finding]:
     c = name(column.name)
     listed = ", ".join(literal(word) for word in sorted(MISSING_WORDS))
     where = f"FROM data WHERE lower(trim({c})) IN ({listed})"
-    found = context.query(f"SELECT trim({c}) AS v, count(*) AS n {where} GROUP BY v ORDER BY n DESC, v")
+    found = context.query(f"SELECT trim({c}) AS v, count(*) AS n {where} GROUP BY 1 ORDER BY 2 DESC, 1")
     if not found or len(found) >= column.distinct:
         return []
     pairs = [(str(value), int(count)) for value, count in found]

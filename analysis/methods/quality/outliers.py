@@ -1,5 +1,6 @@
 """Numbers far away from the rest, measured against the middle half and not against the mean."""
 
+import math
 from typing import Any
 
 from analysis.methods.context import Context
@@ -59,7 +60,7 @@ def _describe(column: ColumnProfile, rows: list[tuple[Any, ...]], sql: str) -> F
     median = column.median or 0
     evidence: dict[str, Number] = {"cells": int(cells), "row": int(row), "value": value, "median": median}
     sentence = "{column} has {cells:value|values} far from all others; the farthest is {value} in row {row}"
-    if median and value / median > 0:
+    if median and math.isfinite(value / median) and value / median > 0:
         evidence["times"] = value / median
         sentence += ", {times} times the middle value {median}."
     else:

@@ -27,14 +27,16 @@ def personal_data(context: Context) -> list[Finding]:
 def _kinds(context: Context, column: ColumnProfile) -> list[Finding]:
     c = name(column.name)
     sql = (
-        f"SELECT {c}::VARCHAR AS v FROM data WHERE {c} IS NOT NULL GROUP BY v ORDER BY count(*) DESC, v LIMIT {CHECKED}"
+        f"SELECT {c}::VARCHAR AS v FROM data WHERE {c} IS NOT NULL GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT {CHECKED}"
     )
     values = [str(value) for (value,) in context.query(sql)]
-    words = name_words(column.name)
+    hints = name_words(column.name)
     for kind, spoken, rule in PATTERNS:
-        matched = _matched(rule, values, words)
+        matched = _matched(rule, values, hints)
         if percent(matched, len(values)) >= ENOUGH_PERCENT:
-            return [_personal(column, kind, spoken, matched, values, sql)]
+            evidence = {"matched": matched, "checked": len(values)}
+            words = {"spoken": spoken, "example": quote(mask(kind, values[0]))}
+            return [_personal(column, evidence, words, sql)]
     return []
 
 
@@ -42,18 +44,18 @@ def _matched(rule: Callable[[str, frozenset[str]], bool], values: list[str], wor
     return sum(rule(value.strip(), words) for value in values)
 
 
-def _personal(column: ColumnProfile, kind: str, spoken: str, matched: int, values: list[str], sql: str) -> Finding:
+def _personal(column: ColumnProfile, evidence: dict[str, int], words: dict[str, str], sql: str) -> Finding:
     return describe(
         "pii",
         "{column} holds {spoken}",
         "{column} holds {spoken}, such as {example}: {matched} of {checked} different values that were looked at fit.",
-        {"matched": matched, "checked": len(values)},
-        words={"column": quote(column.name), "spoken": spoken, "example": quote(mask(kind, values[0]))},
+        evidence,
+        words={"column": quote(column.name), **words},
         columns=[column.name],
         method="The most frequent different values are checked against the rules of their kind.",
         sql=sql,
-        n=len(values),
-        sampled=column.distinct > len(values),
+        n=evidence["checked"],
+        sampled=column.distinct > evidence["checked"],
         severity="high",
         score=0.8,
         caveat="Examples are masked. Only common kinds of personal data are recognised.",

@@ -1,15 +1,18 @@
 """Columns that follow from other columns: a fixed multiple, or one label that settles another."""
 
 from itertools import combinations, permutations
+from statistics import median
+from typing import Any
 
 from analysis.methods.context import Context
 from analysis.methods.findings import Finding, describe
-from analysis.methods.identifiers import name
+from analysis.methods.identifiers import name, names
 from analysis.methods.tables import NUMERIC, ColumnProfile
-from analysis.methods.wording import Number, percent, quote, round_number
+from analysis.methods.wording import Number, percent, quote
 
 MOST_COLUMNS = 30
 SAMPLE_ROWS = 2_000
+SAMPLE_RATIOS = 200
 FITTING = 0.99
 MOST_DECIMALS = 4
 MOST_LABELS = 1_000
@@ -31,23 +34,21 @@ def linear_multiples(context: Context) -> list[Finding]:
 
 
 def _proportional(context: Context, columns: list[ColumnProfile]) -> list[tuple[ColumnProfile, ColumnProfile]]:
-    """Pairs that fit in a sample; the smaller column comes first, so that the factor is above one."""
-    pairs = [(a, b) if abs(a.median or 0) <= abs(b.median or 0) else (b, a) for a, b in combinations(columns, 2)]
-    found = []
-    for start in range(0, len(pairs), 100):
-        context.check_cancelled()
-        some = pairs[start : start + 100]
-        tests = ", ".join(_correlation(a.name, b.name) for a, b in some)
-        row = context.query(f"SELECT {tests} FROM data WHERE rowid % {_step(context)} = 0")[0]
-        found += [pair for pair, fit in zip(some, row, strict=True) if fit is not None and fit > 0.99]
-    return found
+    """Pairs whose ratio hardly changes in a sample; the column with the smaller values comes first."""
+    if len(columns) < 2:
+        return []
+    step = max(context.loaded.rows // SAMPLE_RATIOS, 1)
+    rows = context.query(f"SELECT {names([c.name for c in columns])} FROM data WHERE rowid % {step} = 0")
+    ordered = sorted(range(len(columns)), key=lambda i: (abs(columns[i].median or 0), i))
+    return [(columns[i], columns[j]) for i, j in combinations(ordered, 2) if _steady(rows, i, j)]
 
 
-def _correlation(a: str, b: str) -> str:
-    """How well `b = k * a` fits, as the cosine of the two columns."""
-    x, y = f"{name(a)}::DOUBLE", f"{name(b)}::DOUBLE"
-    both = f"FILTER (WHERE {name(a)} IS NOT NULL AND {name(b)} IS NOT NULL)"
-    return f"abs(sum({x} * {y}) {both}) / nullif(sqrt(sum({x} * {x}) {both}) * sqrt(sum({y} * {y}) {both}), 0)"
+def _steady(rows: list[tuple[Any, ...]], i: int, j: int) -> bool:
+    ratios: list[float] = [row[j] / row[i] for row in rows if row[i] and row[j] is not None]
+    if not ratios:
+        return False
+    middle = median(ratios)
+    return sum(abs(ratio - middle) <= 0.05 * abs(middle) for ratio in ratios) >= 0.8 * len(ratios)
 
 
 def _multiple(context: Context, a: ColumnProfile, b: ColumnProfile) -> list[Finding]:
@@ -64,7 +65,8 @@ def _multiple(context: Context, a: ColumnProfile, b: ColumnProfile) -> list[Find
     fitting, rows = (int(value) for value in context.query(sql)[0])
     if rows < 10 or fitting < FITTING * rows or slack > 0.02 * abs(b.median or 0):
         return []
-    return [_linear(a, b, factor, fitting, rows, sql)]
+    evidence: dict[str, Number] = {"factor": factor, "fitting": fitting, "rows": rows, "share": percent(fitting, rows)}
+    return [_linear(a, b, evidence, sql)]
 
 
 def _tidy(factor: float) -> float:
@@ -87,13 +89,7 @@ def _decimals(context: Context, column: ColumnProfile) -> int:
     return 9
 
 
-def _linear(a: ColumnProfile, b: ColumnProfile, factor: float, fitting: int, rows: int, sql: str) -> Finding:
-    evidence: dict[str, Number] = {
-        "factor": round_number(factor),
-        "fitting": fitting,
-        "rows": rows,
-        "share": percent(fitting, rows),
-    }
+def _linear(a: ColumnProfile, b: ColumnProfile, evidence: dict[str, Number], sql: str) -> Finding:
     return describe(
         "linear_multiple",
         "{b} is {a} times {factor}",
@@ -104,7 +100,7 @@ def _linear(a: ColumnProfile, b: ColumnProfile, factor: float, fitting: int, row
         columns=[a.name, b.name],
         method="The middle ratio of the two columns is tried on every row.",
         sql=sql,
-        n=rows,
+        n=int(evidence["rows"]),
         severity="medium",
         score=0.7,
     )

@@ -48,7 +48,7 @@ def _measure(context: Context, column: LoadedColumn) -> ColumnProfile:
 def _frequencies(context: Context, column: LoadedColumn) -> tuple[tuple[tuple[str, int], ...], int, int]:
     c = name(column.name)
     found = context.query(
-        f"WITH g AS (SELECT {c} AS v, count(*) AS n FROM data WHERE {c} IS NOT NULL GROUP BY v)"
+        f"WITH g AS (SELECT {c} AS v, count(*) AS n FROM data WHERE {c} IS NOT NULL GROUP BY 1)"
         f" SELECT v::VARCHAR, n, (SELECT count(*) FROM g), (SELECT sum(n) FROM g) FROM g"
         f" ORDER BY n DESC, v LIMIT {TOP}"
     )
@@ -60,21 +60,24 @@ def _frequencies(context: Context, column: LoadedColumn) -> tuple[tuple[tuple[st
 def _with_numbers(context: Context, base: ColumnProfile) -> ColumnProfile:
     c = name(base.name)
     low, high, mean, std, quartiles = context.query(
-        f"SELECT min({c}), max({c}), favg({c}), CASE WHEN count({c}) > 1 AND max(abs({c})) < 1e150"
+        f"SELECT min({c}), max({c}), favg({c}), CASE WHEN count({c}) > 1 AND max(abs({c}::DOUBLE)) < 1e150"
         f" THEN stddev_samp({c}) END, quantile_cont({c}::DOUBLE, [0.25, 0.5, 0.75]) FROM data"
     )[0]
     q1, median, q3 = quartiles
     edges, counts = _histogram(context, base, float(low), float(high))
     return replace(
         base,
-        low=_tidy(low), high=_tidy(high), mean=_tidy(mean), std=None if std is None else _tidy(std),
+        low=_tidy(low), high=_tidy(high), mean=_tidy(mean), std=_tidy(std),
         q1=_tidy(q1), median=_tidy(median), q3=_tidy(q3), edges=edges, counts=counts,
     )  # fmt: skip
 
 
 def _tidy(value: Any) -> Any:
-    """Nine significant digits: sums over two threads differ in the last ones."""
-    return value if isinstance(value, int) else float(f"{float(value):.{DIGITS}g}")
+    """Nine significant digits, since sums over two threads differ in the last ones; None beyond all bounds."""
+    if value is None or isinstance(value, int):
+        return value
+    number = float(f"{float(value):.{DIGITS}g}")
+    return number if math.isfinite(number) else None
 
 
 def _histogram(
@@ -88,7 +91,7 @@ def _histogram(
     counted = dict(
         context.query(
             f"SELECT least(floor(({c} - ?::DOUBLE) / ?::DOUBLE)::BIGINT, {bins - 1}) AS bin, count(*)"
-            f" FROM data WHERE {c} IS NOT NULL GROUP BY bin",
+            f" FROM data WHERE {c} IS NOT NULL GROUP BY 1",
             [low, width],
         )
     )

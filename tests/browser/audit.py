@@ -1,0 +1,41 @@
+"""What a page must keep at any width and in any theme: no sideways scroll, nothing clipped, readable colours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+# Elements that cut their text on purpose carry the whole of it in a title or scroll by themselves.
+CLIPPED = """() => [...document.querySelectorAll('h1,h2,h3,p,a,button,label,dt,dd,th,td,li,summary,span,legend')]
+  .filter(e => e.offsetParent && e.clientWidth > 1)
+  .filter(e => !e.closest('[class*=visually-hidden], svg, [title]'))
+  .filter(e => {
+    const style = getComputedStyle(e);
+    const cuts = (value) => value === 'hidden' || value === 'clip';
+    return cuts(style.overflowX) && e.scrollWidth > e.clientWidth + 1 ||
+           cuts(style.overflowY) && e.scrollHeight > e.clientHeight + 1;
+  })
+  .map(e => e.tagName + ' ' + e.className + ': ' + e.textContent.trim().slice(0, 60))"""
+
+SCROLLS = "() => document.scrollingElement.scrollWidth - document.documentElement.clientWidth"
+
+
+def faults_of(page: Page) -> list[str]:
+    """What is wrong with the page as it is shown now, one line each."""
+    found = [f"clipped: {text}" for text in page.evaluate(CLIPPED)]
+    sideways = page.evaluate(SCROLLS)
+    if sideways > 0:
+        found.append(f"scrolls sideways by {sideways} px")
+    return found + _axe(page)
+
+
+def _axe(page: Page) -> list[str]:
+    result: Any = Axe().run(page, options={"resultTypes": ["violations"]})
+    return [
+        f"{violation['id']}: {node['target']} {node['failureSummary'][:300]}"
+        for violation in result.response["violations"]
+        if violation["impact"] in {"serious", "critical"} or violation["id"] == "color-contrast"
+        for node in violation["nodes"]
+    ]

@@ -1,0 +1,199 @@
+"""The Django Tasks API: code that knows only `django.tasks` gets what it expects."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.dispatch import Signal
+from django.utils import timezone
+
+from taskcenter import TaskDefinition
+from taskcenter.backend import TaskCenterBackend
+from taskcenter.compat import (
+    InvalidTask,
+    TaskResultDoesNotExist,
+    TaskResultStatus,
+    task_backends,
+    task_enqueued,
+    task_finished,
+    task_started,
+)
+from taskcenter.models import Task
+from taskcenter.states import State
+from taskcenter.worker import run_pointer
+from tests.factories import make_task
+from tests.ledger.tasks import add, add_async, boom, flaky, plain
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@contextmanager
+def heard(signal: Signal) -> Iterator[list[tuple[Any, Any]]]:
+    """Collects (sender, result) of each time a signal is sent."""
+    calls: list[tuple[Any, Any]] = []
+
+    def listener(sender: Any, task_result: Any, **_: Any) -> None:
+        calls.append((sender, task_result))
+
+    signal.connect(listener)
+    try:
+        yield calls
+    finally:
+        signal.disconnect(listener)
+
+
+@pytest.mark.parametrize("flag", ["supports_defer", "supports_async_task", "supports_get_result", "supports_priority"])
+def test_the_backend_can_do_everything_the_api_knows(flag: str) -> None:
+    assert getattr(task_backends["default"], flag) is True
+
+
+def test_django_s_own_decorator_makes_one_of_our_definitions() -> None:
+    assert isinstance(plain, TaskDefinition)
+    result = plain.enqueue(a=4)
+    assert Task.objects.get(id=result.id).priority == 3
+    run_pointer(result.id)
+    result.refresh()
+    assert result.return_value == 5
+
+
+def test_a_result_is_read_again_by_its_id_and_refreshed() -> None:
+    result = add.enqueue(1, b=2)
+    assert (result.status, result.args, result.kwargs) == (TaskResultStatus.READY, [1], {"b": 2})
+    assert result.enqueued_at is not None
+    assert not result.is_finished
+    with pytest.raises(ValueError, match="not finished"):
+        _ = result.return_value
+    run_pointer(result.id)
+    assert result.status == TaskResultStatus.READY, "it changes only when it is asked to"
+    result.refresh()
+    assert (result.status, result.return_value, result.attempts) == (TaskResultStatus.SUCCESSFUL, 3, 1)
+    again = add.get_result(result.id)
+    assert (again.status, again.return_value, again.task.func) == (TaskResultStatus.SUCCESSFUL, 3, add.func)
+    assert again.started_at is not None
+    assert again.finished_at >= again.started_at
+
+
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [
+        (State.BLOCKED, "READY"),
+        (State.SCHEDULED, "READY"),
+        (State.PENDING, "READY"),
+        (State.PROCESSING, "RUNNING"),
+        (State.COMPLETED, "SUCCESSFUL"),
+        (State.FAILED, "FAILED"),
+        (State.CANCELLED, "FAILED"),
+    ],
+)
+def test_each_state_has_its_word_in_django(state: State, status: str) -> None:
+    task = make_task(state, definition=add.module_path)
+    assert task_backends["default"].get_result(str(task.id)).status == TaskResultStatus[status]
+
+
+def test_a_failure_comes_with_its_exception_and_traceback() -> None:
+    result = boom.enqueue("it broke")
+    run_pointer(result.id)
+    result.refresh()
+    assert result.status == TaskResultStatus.FAILED
+    [error] = result.errors
+    assert error.exception_class is ValueError
+    assert "it broke" in error.traceback
+    with pytest.raises(ValueError, match="failed"):
+        _ = result.return_value
+
+
+def test_an_attempt_that_will_be_repeated_leaves_the_task_ready() -> None:
+    result = flaky.enqueue()
+    run_pointer(result.id)
+    result.refresh()
+    assert (result.status, result.attempts) == (TaskResultStatus.READY, 1)
+    assert result.errors[0].exception_class is ConnectionError
+
+
+@pytest.mark.parametrize("unknown", [str(uuid.uuid4()), "no-id", "", "1"])
+def test_an_id_that_nobody_knows_does_not_exist(unknown: str) -> None:
+    with pytest.raises(TaskResultDoesNotExist):
+        task_backends["default"].get_result(unknown)
+
+
+def test_a_task_whose_code_is_gone_has_no_result() -> None:
+    task = make_task(definition="no.longer.here")
+    with pytest.raises(TaskResultDoesNotExist):
+        task_backends["default"].get_result(str(task.id))
+
+
+def test_another_task_s_result_is_refused() -> None:
+    result = add.enqueue(1, 2)
+    with pytest.raises(Exception, match="[Tt]ask"):
+        boom.get_result(result.id)
+
+
+def test_a_queue_that_no_setting_names_is_refused() -> None:
+    with pytest.raises(InvalidTask):
+        add.using(queue_name="nowhere").enqueue(1, 2)
+    assert not Task.objects.exists()
+
+
+def test_run_after_and_priority_reach_the_row_and_come_back() -> None:
+    when = timezone.now() + timedelta(hours=2)
+    result = add.using(run_after=when, priority=-7).enqueue(1, 2)
+    row = Task.objects.get(id=result.id)
+    assert (row.run_after, row.priority, row.state) == (when, -7, "scheduled")
+    again = add.get_result(result.id)
+    assert (again.task.run_after, again.task.priority) == (when, -7)
+
+
+def test_a_unique_key_gives_the_same_result_and_no_second_signal() -> None:
+    with heard(task_enqueued) as calls:
+        first = add.using(unique_key="once").enqueue(1, 2)
+        second = add.using(unique_key="once").enqueue(1, 2)
+    assert first.id == second.id
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize(("definition", "end"), [(add, "SUCCESSFUL"), (add_async, "SUCCESSFUL"), (boom, "FAILED")])
+def test_each_signal_is_sent_once_by_the_backend(definition: TaskDefinition, end: str) -> None:
+    arguments = [] if definition is boom else [1, 2]
+    with heard(task_enqueued) as enqueued, heard(task_started) as started, heard(task_finished) as finished:
+        result = definition.enqueue(*arguments)
+        run_pointer(result.id)
+    for calls, status in ((enqueued, "READY"), (started, "RUNNING"), (finished, end)):
+        [(sender, told)] = calls
+        assert sender is TaskCenterBackend
+        assert (told.id, told.status) == (result.id, TaskResultStatus[status])
+
+
+def test_a_listener_s_error_does_not_change_how_the_task_ended() -> None:
+    def listener(**_: Any) -> None:
+        raise RuntimeError("of a stranger")
+
+    task_finished.connect(listener)
+    try:
+        result = add.enqueue(1, 2)
+        run_pointer(result.id)
+    finally:
+        task_finished.disconnect(listener)
+    assert Task.objects.get(id=result.id).state == "completed"
+
+
+def test_many_at_once_give_a_result_each() -> None:
+    results = add.enqueue_many([{"a": number, "b": 1} for number in range(3)])
+    assert [result.kwargs["a"] for result in results] == [0, 1, 2]
+    assert {str(task.id) for task in Task.objects.all()} == {result.id for result in results}
+
+
+async def test_the_async_twins_do_the_same() -> None:
+    result = await add_async.aenqueue(3, 4)
+    many = await add.aenqueue_many([{"a": 1, "b": 1}] * 2)
+    assert len(many) == 2
+    assert await Task.objects.acount() == 3
+    again = await add_async.aget_result(result.id)
+    assert again.status == TaskResultStatus.READY
+    await Task.objects.filter(id=result.id).aupdate(state="cancelled", finished_at=timezone.now())
+    await again.arefresh()
+    assert again.status == TaskResultStatus.FAILED

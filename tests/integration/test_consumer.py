@@ -1,0 +1,401 @@
+"""The socket, spoken to as a browser does, with a real Valkey behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pytest
+from asgiref.sync import sync_to_async
+from channels.auth import AuthMiddlewareStack
+from channels.routing import URLRouter
+from channels.testing import WebsocketCommunicator
+from django.contrib.auth.models import AnonymousUser
+from django.test import Client
+
+from taskcenter import relay as room
+from taskcenter.consumers import TaskConsumer, messages, websocket_urlpatterns
+from taskcenter.models import Task
+from taskcenter.notifications import announce_unread
+from taskcenter.progress import TaskProgress, announce
+from taskcenter.states import State
+from tests.factories import make_notification, make_report, make_task, make_user
+from tests.live import auntil, no_redis, own_valkey  # noqa: F401 fixtures
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.servers import ValkeyServer
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PATIENCE = 10
+amake_task, amake_user = sync_to_async(make_task), sync_to_async(make_user)
+
+
+class Page:
+    """An open page of that user."""
+
+    def __init__(self, communicator: WebsocketCommunicator) -> None:
+        self.communicator = communicator
+
+    async def say(self, kind: str, **fields: Any) -> None:
+        await self.communicator.send_to(text_data=json.dumps({"type": kind, **fields}))
+
+    async def hear(self, kind: str) -> dict[str, Any]:
+        """The next frame of that kind; others before it are skipped."""
+        while True:
+            frame: dict[str, Any] = await self.communicator.receive_json_from(PATIENCE)
+            if frame["type"] == kind:
+                return frame
+
+    async def follow(self, *tasks: Any, **fields: Any) -> dict[str, Any]:
+        asked = [{"id": str(getattr(task, "id", task)), **fields} for task in tasks]
+        await self.say("subscribe", tasks=asked)
+        return await self.hear("snapshot")
+
+    async def hear_of(self, task: Task, **expected: Any) -> dict[str, Any]:
+        """The first update in which the task looks like that."""
+        while True:
+            for frame in (await self.hear("update"))["tasks"]:
+                if frame["id"] == str(task.id) and expected.items() <= frame.items():
+                    return frame  # type: ignore[no-any-return]
+
+    async def closing(self) -> tuple[int, int]:
+        """The code of the bye frame, and of the close after it."""
+        bye = await self.hear("bye")
+        message = await self.communicator.receive_output(PATIENCE)
+        assert message["type"] == "websocket.close"
+        return bye["code"], message["code"]
+
+
+@asynccontextmanager
+async def page(user: Any, **scope: Any) -> AsyncIterator[Page]:
+    communicator = WebsocketCommunicator(TaskConsumer.as_asgi(), "/ws/taskcenter/")
+    communicator.scope.update(user=user, **scope)
+    connected, _ = await communicator.connect(timeout=PATIENCE)
+    assert connected
+    yield Page(communicator)
+    await communicator.disconnect(timeout=PATIENCE)
+
+
+@pytest.fixture(autouse=True)
+async def nothing_is_left(own_valkey: ValkeyServer) -> AsyncIterator[None]:  # noqa: F811 the fixture
+    """Every test ends with no relay, no task and no subscription."""
+    yield
+    await auntil(lambda: len(asyncio.all_tasks()) <= 1)
+    assert asyncio.get_running_loop() not in room._relays
+
+
+def move(task: Task, state: str, **fields: Any) -> None:
+    values = {"finished_at": task.created_at} if state == State.COMPLETED else {}
+    task.rev += 1
+    Task.objects.filter(id=task.id).update(state=state, rev=task.rev, **values, **fields)
+
+
+async def test_hello_says_who_and_what_the_limits_are() -> None:
+    user = await amake_user()
+    async with page(user) as open_page:
+        hello = await open_page.hear("hello")
+        assert (hello["v"], hello["heartbeat"], hello["max"], hello["user"]) == (1, 20, 200, str(user.pk))
+
+
+async def test_snapshot_first_then_every_change() -> None:
+    user = await amake_user()
+    task = await amake_task(State.PROCESSING, owner=user, title="Sales")
+    async with page(user) as open_page:
+        answer = await open_page.follow(task)
+        assert (answer["same"], answer["denied"]) == ([], [])
+        assert [(one["title"], one["state"], one["progress"]) for one in answer["tasks"]] == [
+            ("Sales", "processing", None)
+        ]
+        await sync_to_async(TaskProgress(task.id, 1).set)(0.5, "reading")
+        frame = await open_page.hear_of(task, progress=0.5)
+        assert (frame["message"], frame["can"], frame["title"]) == ("reading", ["cancel"], "Sales")
+        await sync_to_async(make_report)(task)
+        await sync_to_async(move)(task, State.COMPLETED)
+        await sync_to_async(announce)(task.id, task.rev)
+        done = await open_page.hear_of(task, final=True)
+        assert (done["state"], done["progress"]) == ("completed", 1.0)
+        assert "/reports/" in done["report_url"]
+
+
+async def test_somebody_elses_task_looks_like_one_that_does_not_exist() -> None:
+    ann, ben = await amake_user(), await amake_user()
+    hers, his = await amake_task(State.PROCESSING, owner=ann), await amake_task(State.PROCESSING, owner=ben)
+    nowhere = str(uuid4())
+    async with page(ben) as open_page:
+        answer = await open_page.follow(hers, nowhere, "no id", str(uuid4()).upper(), his)
+        assert [one["id"] for one in answer["tasks"]] == [str(his.id)]
+        assert answer["denied"][:3] == [str(hers.id), nowhere, "no id"]
+        await sync_to_async(TaskProgress(hers.id, 1).stage)("secret")
+        await sync_to_async(announce)(hers.id, 9)
+        await sync_to_async(TaskProgress(his.id, 1).stage)("mine")
+        assert [one["id"] for one in (await open_page.hear("update"))["tasks"]] == [str(his.id)]
+
+
+async def test_an_operator_may_follow_but_not_cancel() -> None:
+    owner, operator = await amake_user(), await amake_user(permissions=("view_task",))
+    task = await amake_task(State.PROCESSING, owner=owner)
+    async with page(operator) as open_page:
+        assert (await open_page.follow(task))["tasks"][0]["can"] == []
+
+
+async def test_what_the_page_knows_already_is_not_sent_again() -> None:
+    user = await amake_user()
+    waiting = await amake_task(owner=user)
+    running = await amake_task(State.PROCESSING, owner=user)
+    async with page(user) as open_page:
+        answer = await open_page.follow(waiting, running, rev=1)
+        # Of a running task the progress may have moved, whatever its rev says.
+        assert answer["same"] == [str(waiting.id)]
+        assert [one["id"] for one in answer["tasks"]] == [str(running.id)]
+
+
+async def test_a_burst_of_progress_becomes_few_frames_and_the_last_word_arrives(settings: Any) -> None:
+    settings.TASKCENTER = {"PROGRESS_PER_SECOND": 1000}
+    user = await amake_user()
+    task = await amake_task(State.PROCESSING, owner=user)
+    async with page(user) as open_page:
+        await open_page.follow(task)
+
+        def work() -> None:
+            meter = TaskProgress(task.id, 1)
+            for step in range(101):
+                meter.stage(str(step), step / 100)
+
+        await sync_to_async(work)()
+        frames = [await open_page.hear("update")]
+        while frames[-1]["tasks"][0]["progress"] < 1:
+            frames.append(await open_page.hear("update"))
+        assert len(frames) < 10
+
+
+async def test_the_final_state_arrives_though_its_hint_was_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TaskConsumer, "LOOK_AGAIN", 0.2)
+    user = await amake_user()
+    task = await amake_task(State.PROCESSING, owner=user)
+    async with page(user) as open_page:
+        await open_page.follow(task)
+        await sync_to_async(move)(task, State.COMPLETED)
+        await open_page.hear_of(task, state="completed")
+
+
+async def test_looking_again_says_nothing_when_nothing_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TaskConsumer, "LOOK_AGAIN", 0.02)
+    user = await amake_user()
+    task = await amake_task(owner=user)
+    async with page(user) as open_page:
+        await open_page.follow(task)
+        await open_page.hear("notice")
+        assert await open_page.communicator.receive_nothing(timeout=0.3)
+
+
+async def test_a_task_that_is_no_longer_visible_is_denied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TaskConsumer, "LOOK_AGAIN", 0.2)
+    user, other = await amake_user(), await amake_user()
+    task = await amake_task(owner=user)
+    async with page(user) as open_page:
+        await open_page.follow(task)
+        await Task.objects.filter(id=task.id).aupdate(owner=other)
+        assert (await open_page.hear("snapshot"))["denied"] == [str(task.id)]
+
+
+async def test_redis_killed_mid_way_the_bar_moves_on_and_the_end_arrives(
+    own_valkey: ValkeyServer,  # noqa: F811 the fixture
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(room, "BLIND", 0.2)
+    user = await amake_user()
+    task = await amake_task(State.PROCESSING, owner=user)
+    async with page(user) as open_page:
+        await open_page.follow(task)
+        own_valkey.kill9()
+        meter = TaskProgress(task.id, 1)
+        await sync_to_async(meter.set)(0.5, "reading")
+        await sync_to_async(meter.flush)()
+        await open_page.hear_of(task, progress=0.5)
+        await asyncio.to_thread(own_valkey.restart)
+        await sync_to_async(move)(task, State.COMPLETED)
+        await open_page.hear_of(task, state="completed")
+
+
+async def test_what_happens_between_joining_and_reading_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    user = await amake_user()
+    task = await amake_task(State.PROCESSING, owner=user)
+    look = TaskConsumer._look
+
+    async def slow_look(self: TaskConsumer, keys: Any) -> Any:
+        found = await look(self, keys)
+        await sync_to_async(move)(task, State.COMPLETED)
+        await sync_to_async(announce)(task.id, task.rev)
+        # The relay has it before the page has its snapshot.
+        await auntil(lambda: self.inbox._changed)
+        return found
+
+    monkeypatch.setattr(TaskConsumer, "_look", slow_look)
+    async with page(user) as open_page:
+        assert (await open_page.follow(task))["tasks"][0]["state"] == "processing"
+        await open_page.hear_of(task, state="completed")
+
+
+async def test_unsubscribed_tasks_are_told_no_more() -> None:
+    user = await amake_user()
+    one, two = await amake_task(State.PROCESSING, owner=user), await amake_task(State.PROCESSING, owner=user)
+    async with page(user) as open_page:
+        await open_page.follow(one, two)
+        await open_page.say("unsubscribe", ids=[str(one.id)])
+        await open_page.say("ping", n=1)
+        await open_page.hear("pong")
+        await sync_to_async(TaskProgress(one.id, 1).stage)("x")
+        await sync_to_async(TaskProgress(two.id, 1).stage)("y")
+        assert [frame["id"] for frame in (await open_page.hear("update"))["tasks"]] == [str(two.id)]
+
+
+async def test_notices_reach_only_their_person() -> None:
+    ann, ben = await amake_user(), await amake_user()
+    task = await amake_task(State.COMPLETED, owner=ann)
+    await sync_to_async(make_notification)(task)
+    async with page(ann) as hers, page(ben) as his:
+        for one in (hers, his):
+            await one.follow()
+        assert (await hers.hear("notice"))["unread"] == 1
+        assert (await his.hear("notice"))["unread"] == 0
+        await sync_to_async(announce_unread)(ann.pk, {"id": 1, "text": "Sales is ready", "url": "/x"})
+        notice = await hers.hear("notice")
+        assert (notice["unread"], notice["item"]["text"]) == (1, "Sales is ready")
+        assert await his.communicator.receive_nothing(timeout=0.2)
+
+
+async def test_ping_is_answered_and_unknown_types_and_fields_are_ignored() -> None:
+    user = await amake_user()
+    async with page(user) as open_page:
+        await open_page.say("dance", with_="me")
+        await open_page.say("subscribe", tasks=[], events={"id": "x", "after": 0}, token="y")
+        await open_page.say("ping", n=7)
+        assert (await open_page.hear("pong"))["n"] == 7
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        "7",
+        '"x"',
+        "{}",
+        '{"type": 3}',
+        '{"type": "subscribe", "tasks": {}}',
+        '{"type": "subscribe", "tasks": ["x"]}',
+        '{"type": "subscribe", "tasks": [{"id": 7}]}',
+        '{"type": "unsubscribe"}',
+        '{"type": "ping", "x": "' + "y" * messages.MAX_FRAME + '"}',
+        "[" * 60_000,
+    ],
+)
+async def test_bad_frames_close_with_4400(text: str) -> None:
+    async with page(await amake_user()) as open_page:
+        await open_page.communicator.send_to(text_data=text)
+        assert await open_page.closing() == (4400, 4400)
+
+
+async def test_bytes_close_with_4400() -> None:
+    async with page(await amake_user()) as open_page:
+        await open_page.communicator.send_to(bytes_data=b"\x00")
+        assert await open_page.closing() == (4400, 4400)
+
+
+@pytest.mark.parametrize("in_steps", [False, True])
+async def test_201_tasks_close_with_4429_and_200_do_not(in_steps: bool) -> None:
+    user = await amake_user()
+    tasks = await sync_to_async(Task.objects.bulk_create)([Task(definition="x", owner=user) for _ in range(201)])
+    async with page(user) as open_page:
+        assert len((await open_page.follow(*tasks[:200]))["tasks"]) == 200
+        await open_page.say("subscribe", tasks=[{"id": str(one.id)} for one in (tasks[200:] if in_steps else tasks)])
+        assert await open_page.closing() == (4429, 4429)
+
+
+async def test_too_many_frames_close_with_4429(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messages, "FRAME_WINDOW", 1000)
+    async with page(await amake_user()) as open_page:
+        for _ in range(messages.MAX_FRAMES + 1):
+            await open_page.say("ping", n=1)
+        assert await open_page.closing() == (4429, 4429)
+
+
+async def test_a_page_that_never_subscribes_is_closed_with_4408(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TaskConsumer, "FIRST_WORD", 0.1)
+    async with page(await amake_user()) as open_page:
+        assert await open_page.closing() == (4408, 4408)
+
+
+async def test_nobody_in_particular_is_told_to_sign_in() -> None:
+    task = await amake_task(State.PROCESSING)
+    async with page(AnonymousUser()) as open_page:
+        assert (await open_page.hear("hello"))["user"] is None
+        await open_page.say("subscribe", tasks=[{"id": str(task.id)}])
+        assert await open_page.closing() == (4401, 4401)
+
+
+async def test_a_deactivated_account_is_closed_with_4403(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TaskConsumer, "LOOK_AGAIN", 0.05)
+    monkeypatch.setattr(TaskConsumer, "CHECK_SESSION", 0.05)
+    user = await amake_user()
+    async with page(user) as open_page:
+        await open_page.follow()
+        await type(user).objects.filter(pk=user.pk).aupdate(is_active=False)
+        assert await open_page.closing() == (4403, 4403)
+
+
+async def test_signing_out_elsewhere_closes_with_4401(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TaskConsumer, "LOOK_AGAIN", 0.05)
+    monkeypatch.setattr(TaskConsumer, "CHECK_SESSION", 0.05)
+    user = await amake_user()
+    browser = Client()
+    await sync_to_async(browser.force_login)(user)
+    cookie = f"sessionid={browser.cookies['sessionid'].value}".encode()
+    application = AuthMiddlewareStack(URLRouter(websocket_urlpatterns))
+    communicator = WebsocketCommunicator(application, "/ws/taskcenter/", headers=[(b"cookie", cookie)])
+    assert (await communicator.connect(timeout=PATIENCE))[0]
+    open_page = Page(communicator)
+    assert (await open_page.hear("hello"))["user"] == str(user.pk)
+    await open_page.follow()
+    await open_page.hear("notice")
+    assert await communicator.receive_nothing(timeout=0.3)
+    await sync_to_async(browser.logout)()
+    assert await open_page.closing() == (4401, 4401)
+    await communicator.disconnect(timeout=PATIENCE)
+
+
+async def test_a_page_that_has_gone_is_no_error(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    user = await amake_user()
+    task = await amake_task(State.PROCESSING, owner=user)
+    refused = asyncio.Event()
+
+    async def gone(*_: Any, **__: Any) -> None:
+        refused.set()
+        raise ConnectionResetError
+
+    async with page(user) as open_page:
+        await open_page.follow(task)
+        await open_page.hear("notice")
+        monkeypatch.setattr(TaskConsumer, "send", gone)
+        await sync_to_async(TaskProgress(task.id, 1).stage)("x")
+        await asyncio.wait_for(refused.wait(), PATIENCE)
+    assert "stumbled" not in caplog.text
+
+
+@pytest.mark.usefixtures("no_redis")
+async def test_without_redis_a_page_still_gets_its_snapshot_and_the_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "BLIND", 0.1)
+    user = await amake_user()
+    task = await amake_task(State.PROCESSING, owner=user)
+    async with page(user) as open_page:
+        assert len((await open_page.follow(task))["tasks"]) == 1
+        await sync_to_async(move)(task, State.COMPLETED)
+        await open_page.hear_of(task, state="completed")
