@@ -91,7 +91,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV) > $(VENV)-log.txt 2>&1 || { cat $(VENV)-log.txt; rm -rf $(VENV) $(VENV)-log.txt; exit 1; }
 	rm $(VENV)-log.txt
 
-PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --require-hashes
 
 $(VENV)/.site: requirements/site.txt | $(BIN)/python
 	echo 'Installing what the site needs into $(VENV); this takes a minute, once.'

@@ -15,7 +15,7 @@ from .models import Analysis
 class Stage:
     title: str
     state: str
-    """waiting, running, done, or stopped where a run ended early."""
+    """waiting, running, done; after an early end also stopped, and not reached."""
 
 
 def stage_titles() -> dict[str, str]:
@@ -30,9 +30,9 @@ def stage_list(task: Task | None, analysis: Analysis) -> list[Stage]:
         return [Stage(title, "done") for title in titles]
     current = _current(task) if task else ""
     position = titles.index(current) if current in titles else -1
-    here = "stopped" if analysis.is_final else "running"
+    here, later = ("stopped", "not reached") if analysis.is_final else ("running", "waiting")
     return [
-        Stage(title, "done" if place < position else here if place == position else "waiting")
+        Stage(title, "done" if place < position else here if place == position else later)
         for place, title in enumerate(titles)
     ]
 

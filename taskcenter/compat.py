@@ -6,9 +6,11 @@ import os
 import threading
 import time
 import uuid
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import django
+from django.db import transaction
 
 __all__ = [
     "BaseTaskBackend",
@@ -19,6 +21,7 @@ __all__ = [
     "TaskResult",
     "TaskResultDoesNotExist",
     "TaskResultStatus",
+    "after_commit",
     "task_backends",
     "task_enqueued",
     "task_finished",
@@ -44,6 +47,15 @@ else:
     from django.tasks.base import TaskError, TaskResult, TaskResultStatus
     from django.tasks.exceptions import InvalidTask, TaskResultDoesNotExist
     from django.tasks.signals import task_enqueued, task_finished, task_started
+
+
+def after_commit(function: Callable[..., Any], *args: Any) -> None:
+    """Call it when the transaction commits; what it raises is logged and never reaches the caller.
+
+    A lambda, because Django 5.2 asks a robust function for its `__qualname__`, which a partial lacks.
+    """
+    transaction.on_commit(lambda: function(*args), robust=True)
+
 
 _lock = threading.Lock()
 _last = 0

@@ -15,6 +15,17 @@ from .exceptions import ConfigurationError
 
 __all__ = ["Settings", "get_settings", "redis_queues", "unknown_keys"]
 
+_NUMBERS = (
+    "HEARTBEAT",
+    "STALE_AFTER",
+    "GRACE",
+    "CONCURRENCY",
+    "MAX_ATTEMPTS",
+    "MAX_CRASHES",
+    "ARGS_LIMIT",
+    "RESULT_LIMIT",
+    "PROGRESS_PER_SECOND",
+)
 _OURS = ("TASKCENTER", "REDIS_URL", "RQ_QUEUES")
 
 
@@ -87,6 +98,9 @@ def redis_queues() -> dict[str, dict[str, Any]]:
 
 
 def _validated(values: Settings) -> Settings:
+    for name in _NUMBERS:
+        if isinstance(getattr(values, name), bool) or not isinstance(getattr(values, name), int | float):
+            raise ConfigurationError(f"TASKCENTER[{name!r}] must be a number.")
     for name in ("HEARTBEAT", "STALE_AFTER", "PROGRESS_PER_SECOND", "CONCURRENCY", "MAX_ATTEMPTS"):
         if getattr(values, name) <= 0:
             raise ConfigurationError(f"TASKCENTER[{name!r}] must be greater than 0.")

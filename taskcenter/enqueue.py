@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from . import pointers
+from .compat import after_commit
 from .conf import get_settings
 from .definitions import TaskDefinition
 from .models import Task
@@ -102,4 +102,4 @@ def _insert_unique(task: Task) -> Task:
 
 def _wake(tasks: Sequence[Task]) -> None:
     due = [(task.id, task.queue) for task in tasks if task.state == State.PENDING]
-    transaction.on_commit(partial(pointers.push, due), robust=True)
+    after_commit(pointers.push, due)

@@ -7,12 +7,11 @@ finished; browsers hear of it after the commit, and a browser that missed it see
 from __future__ import annotations
 
 import json
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from django.db import transaction
 from django.urls import NoReverseMatch, reverse
 
+from .compat import after_commit
 from .models import Notification, Task
 from .states import State
 from .wire import notice_channel, try_redis
@@ -43,7 +42,7 @@ def record(task: Task) -> None:
     }
     row = Notification(**key, channel=Notification.Channel.APP, text=outcome_text(task))
     Notification.objects.bulk_create([row], ignore_conflicts=True)
-    transaction.on_commit(partial(_publish, key), robust=True)
+    after_commit(_publish, key)
 
 
 def outcome_text(task: Task) -> str:
@@ -73,7 +72,7 @@ def mark_read(user: Any, ids: Iterable[int] | None = None, *, task: Task | None 
         mine = mine.filter(pk__in=list(ids))
     changed = mine.mark_read()
     if changed:
-        transaction.on_commit(partial(announce_unread, user.pk), robust=True)
+        after_commit(announce_unread, user.pk)
     return changed
 
 

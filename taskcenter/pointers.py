@@ -12,7 +12,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import redis
@@ -121,10 +121,12 @@ def _job_hash(task_id: UUID, queue: str) -> dict[Any, Any]:
     }
 
 
-def wait(client: redis.Redis, queues: Sequence[str], seconds: float) -> str | None:
-    """Block until one of the queues has a job, and take it off; its id, or None after `seconds`."""
+def wait(client: redis.Redis, queues: Sequence[str], seconds: float) -> tuple[str, str] | None:
+    """Block until one of the queues has a job, and take it off: its queue and id, or None after `seconds`."""
     found = client.blpop([queue_key(queue) for queue in queues], timeout=seconds)
-    return as_text(found[1]) if found else None
+    if not found:
+        return None
+    return as_text(found[0]).removeprefix(Queue.redis_queue_namespace_prefix), as_text(found[1])
 
 
 def forget(client: redis.Redis, job_ids: Iterable[str]) -> None:
@@ -169,7 +171,7 @@ def listed(queue: str, limit: int = 10_000) -> list[UUID] | None:
     found = try_redis(lambda client: client.lrange(queue_key(queue), 0, limit - 1), queue=queue)
     if found is None:
         return None
-    ids = (task_id_of(as_text(job_id)) for job_id in found)
+    ids = (task_id_of(as_text(cast("bytes", job_id))) for job_id in found)
     return [task_id for task_id in ids if task_id]
 
 

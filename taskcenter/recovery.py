@@ -92,6 +92,10 @@ class TaskRecovery:
             moved=False, state=State(task.state), text="Nothing to recover: the task waits for its time to come."
         )
 
+    async def arecover_task(self, task_id: uuid.UUID, *, actor: Any = None, reason: str = "") -> Outcome:
+        """See recover_task()."""
+        return await sync_to_async(self.recover_task, thread_sensitive=True)(task_id, actor=actor, reason=reason)
+
     def push_missing_pointers(self) -> int:
         """Give each queue with waiting tasks as many pointers as it lacks, at most 10,000 a sweep."""
         lengths = pointers.count_all(redis_queues())

@@ -52,7 +52,8 @@ BLOCK_LIMIT = 5
 
 T = TypeVar("T")
 
-UNREACHABLE = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError)
+UNREACHABLE = (redis.exceptions.RedisError, OSError)
+"""Away, or there but refusing: a full Redis answers each write with an error."""
 
 
 def progress_key(task_id: UUID | str) -> str:

@@ -38,6 +38,7 @@ def _load_settings() -> None:
         pytest.exit("Unset DJANGO_SETTINGS_MODULE: tests/conftest.py chooses the settings.", returncode=4)
     # Root keeps the folder to itself but lets PostgreSQL's user pass through to its own.
     RUN.chmod(0o711)
+    (RUN / "static").mkdir()  # of which whitenoise would miss the absence
     os.environ |= {
         "DATABASE_URL": urls[chosen],
         "REDIS_URL": servers.valkey_url(VALKEY),
@@ -79,6 +80,12 @@ def django_db_modify_db_settings(request: pytest.FixtureRequest) -> None:
     """Instead of pytest-django's, which adds a suffix per xdist worker: ours have a server or file each."""
     if settings.DATABASES["default"]["ENGINE"].endswith("postgresql"):
         request.getfixturevalue("postgres_server")
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """The database goes with its server or folder; dropping it would fail while a thread is still connected."""
+    return True
 
 
 @pytest.fixture

@@ -75,9 +75,7 @@ class Group:
         while not ready():
             self.check()
             if time.monotonic() > end:
-                raise DemoError(
-                    f"{what} did not happen within {seconds:g} seconds; see the logs in {self.folder}."
-                )
+                raise DemoError(f"{what} did not happen within {seconds:g} seconds; see the logs in {self.folder}.")
             time.sleep(TICK)
 
     def run_in_front(self, command: list[str]) -> int:

@@ -32,8 +32,7 @@ def only_one(folder: Path) -> Iterator[None]:
             lock.seek(0)
             holder = lock.read().strip() or "unknown"
             raise DemoError(
-                f"Another demo (process {holder}) runs in {folder}: "
-                "stop it, or set DATA_DIR to another folder."
+                f"Another demo (process {holder}) runs in {folder}: stop it, or set DATA_DIR to another folder."
             ) from None
         lock.truncate(0)
         lock.write(str(os.getpid()))

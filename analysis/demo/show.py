@@ -21,6 +21,9 @@ from .group import Group
 from .house import DemoError, free_port, kept_secret, only_one
 from .valkey import start_valkey
 
+WEB_START = 120
+"""Seconds: a busy machine takes long to import everything."""
+
 Say = Callable[[str], None]
 
 
@@ -65,7 +68,7 @@ def start_all(group: Group, sockets: Path, port: int) -> str:
     group.start("web", [*serve, "--port", str(port), *quiet])
     group.start("worker", [*manage, "rqworker", "analysis", "default"])
     group.start("scheduler", [*manage, "rqscheduler"])
-    group.wait_until(lambda: _listens(port), 30, "The start of the web server")
+    group.wait_until(lambda: _listens(port), WEB_START, "The start of the web server")
     return f"http://127.0.0.1:{port}/"
 
 

@@ -57,9 +57,7 @@ def demo_user() -> tuple[Any, str]:
     from django.contrib.auth import get_user_model  # noqa: PLC0415 as above
 
     password = os.environ.get("DEMO_PASSWORD") or kept_secret(Path(settings.DATA_DIR) / "demo-password", 9)
-    user, _ = get_user_model().objects.get_or_create(
-        username="demo", defaults={"is_staff": True, "is_superuser": True}
-    )
+    user, _ = get_user_model().objects.get_or_create(username="demo", defaults={"is_staff": True, "is_superuser": True})
     if not user.check_password(password):
         user.set_password(password)
         user.save()

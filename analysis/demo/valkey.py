@@ -16,9 +16,7 @@ def start_valkey(group: Group, folder: Path) -> str:
 
         binary = str(get_binary_path())
     except Exception as error:
-        raise DemoError(
-            f"No private Valkey can run here ({error}): set REDIS_URL to a Redis of yours."
-        ) from error
+        raise DemoError(f"No private Valkey can run here ({error}): set REDIS_URL to a Redis of yours.") from error
     path = folder / "valkey.sock"
     # Nothing is saved: what matters is in the database.
     options = {"port": "0", "unixsocket": str(path), "unixsocketperm": "700", "save": "", "dir": str(folder)}

@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 BELOW = 20  # what an x axis needs under the plot
 
 
-def x_axis(
-    marks: list[float], place: Callable[[float], float], top: float, bottom: float, unit: str
-) -> SafeString:
+def x_axis(marks: list[float], place: Callable[[float], float], top: float, bottom: float, unit: str) -> SafeString:
     """Numbers under the plot; the last one carries the unit."""
     told = tick_words(marks)
     parts = [rule(place(mark), top, place(mark), bottom) for mark in marks]

@@ -134,9 +134,7 @@ class Spark(Chart):
     values: Sequence[Value]
 
 
-KINDS: dict[str, type[Chart]] = {
-    chart.kind: chart for chart in (Bar, StackedBar, Line, Histogram, Box, Heat, Spark)
-}
+KINDS: dict[str, type[Chart]] = {chart.kind: chart for chart in (Bar, StackedBar, Line, Histogram, Box, Heat, Spark)}
 
 
 def chart_from_dict(data: Mapping[str, Any]) -> Chart:

@@ -56,9 +56,7 @@ def render(chart: Chart, *, prefix: str = "", table: bool = True) -> SafeString:
 
 def _caption(chart: Chart) -> SafeString:
     finding = tag("span", chart.finding, class_="tc-chart-finding") if chart.finding else None
-    return tag(
-        "figcaption", tag("strong", chart.title, class_="tc-chart-title"), " " if finding else None, finding
-    )
+    return tag("figcaption", tag("strong", chart.title, class_="tc-chart-title"), " " if finding else None, finding)
 
 
 def _picture(chart: Chart, prefix: str) -> SafeString:
@@ -138,9 +136,7 @@ def _everything(chart: Chart) -> tuple[list[Value], str]:
 
 
 def _note(chart: Chart) -> SafeString | None:
-    told = [
-        f"Drawn: the first {most} of {count:,} {what}." for count, most, what in _sizes(chart) if count > most
-    ]
+    told = [f"Drawn: the first {most} of {count:,} {what}." for count, most, what in _sizes(chart) if count > most]
     return tag("p", " ".join(told), class_="tc-chart-note") if told else None
 
 

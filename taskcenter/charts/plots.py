@@ -30,9 +30,7 @@ Point = tuple[float, float, int]  # x and y in the picture, and which value it i
 class _Plot:
     """The room between the axes: `up` and `across` carry values into it."""
 
-    def __init__(
-        self, marks: list[float], top: float, x_low: float, x_high: float, *, inset: float = 0
-    ) -> None:
+    def __init__(self, marks: list[float], top: float, x_low: float, x_high: float, *, inset: float = 0) -> None:
         self.top, self.bottom = top, top + HIGH
         self.left, self.right = y_gutter(marks), WIDTH - 8.0
         self.up = linear(marks[0], marks[-1], self.bottom, self.top)
@@ -105,9 +103,7 @@ def draw_stacked_columns(chart: StackedBar, names: list[str]) -> tuple[float, Sa
     key, top = legend(names)
     top += _unit_room(chart.unit)
     count = min(len(chart.labels), MOST_COLUMNS)
-    stacks = [
-        [finite(chart.series[at].values[column]) for at in range(len(names))] for column in range(count)
-    ]
+    stacks = [[finite(chart.series[at].values[column]) for at in range(len(names))] for column in range(count)]
     plot = _Plot(ticks(*stack_range(stacks)), top, 0, count)
     step = (plot.right - plot.left) / count
     parts = [key, _unit(chart.unit, top), plot.rules]

@@ -51,9 +51,7 @@ def draw_bar(chart: Bar, most: int) -> tuple[float, SafeString]:
 def draw_stacked_rows(chart: StackedBar, names: list[str]) -> tuple[float, SafeString]:
     key, top = legend(names)
     left = _label_room(chart.labels, LABEL_ROOM)
-    stacks = [
-        [finite(chart.series[at].values[row]) for at in range(len(names))] for row in range(len(chart.labels))
-    ]
+    stacks = [[finite(chart.series[at].values[row]) for at in range(len(names))] for row in range(len(chart.labels))]
     low, high = stack_range(stacks)
     marks = ticks(low, high, 3)
     place = linear(marks[0], marks[-1], left, WIDTH - 14)
@@ -115,9 +113,7 @@ def draw_heat(chart: Heat, most: int) -> tuple[float, SafeString]:
     strongest = max((abs(value) for row in chart.values for value in present(row)), default=0.0) or 1.0
     upright = max(width(column) for column in columns) <= step - 4
     top = 18.0 if upright else min(UPRIGHT_ROOM, max(width(column) for column in columns)) + 8
-    parts = [
-        _column_label(left + (at + 0.5) * step, top, text, step, upright) for at, text in enumerate(columns)
-    ]
+    parts = [_column_label(left + (at + 0.5) * step, top, text, step, upright) for at, text in enumerate(columns)]
     for down, label in enumerate(rows):
         y = top + down * high
         parts.append(words(left - 6, y + high / 2 + 4, label, room=left - 6, text_anchor="end"))
@@ -125,9 +121,7 @@ def draw_heat(chart: Heat, most: int) -> tuple[float, SafeString]:
             value = finite(chart.values[down][across])
             told = number(value, chart.unit)
             title = f"{label}, {column}: {told if value is not None else 'no value'}"
-            parts.append(
-                _cell(left + across * step, y, step, high, value=value, strongest=strongest, title=title)
-            )
+            parts.append(_cell(left + across * step, y, step, high, value=value, strongest=strongest, title=title))
             if value is not None and step >= CELL_WITH_NUMBER and width(number(value)) <= step - 2:
                 parts.append(
                     words(left + (across + 0.5) * step, y + high / 2 + 4, number(value), text_anchor="middle",

@@ -121,9 +121,7 @@ def stroke(series: int) -> dict[str, object]:
     }
 
 
-def block(
-    series: int, x: float, y: float, wide: float, high: float, *, title: str | None = None
-) -> SafeString:
+def block(series: int, x: float, y: float, wide: float, high: float, *, title: str | None = None) -> SafeString:
     """A filled piece of a stack. Stripes tell it apart without colour: a dashed line as wide as the piece,
     which needs no pattern and so no id."""
     dashes = HATCHES[(series + series // len(SERIES)) % len(HATCHES)]
@@ -161,9 +159,7 @@ def marker(series: int, x: float, y: float, title: str) -> SafeString:
 
 def rule(x1: float, y1: float, x2: float, y2: float, *, strong: bool = False) -> SafeString:
     d = f"M{short(x1)} {short(y1)}" + (f"H{short(x2)}" if y1 == y2 else f"V{short(y2)}")
-    return tag(
-        "path", d=d, class_="tc-rule-strong" if strong else "tc-rule", stroke=QUIET if strong else RULE
-    )
+    return tag("path", d=d, class_="tc-rule-strong" if strong else "tc-rule", stroke=QUIET if strong else RULE)
 
 
 def legend(names: list[str], *, lines: bool = False, y: float = 0) -> tuple[SafeString, float]:

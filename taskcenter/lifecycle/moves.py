@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
-from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
 from taskcenter import notifications, pointers, progress, reports
+from taskcenter.compat import after_commit
 from taskcenter.models import Task, TaskEvent, TaskQuerySet
 from taskcenter.states import FINAL, State, may_move
 
@@ -60,7 +59,7 @@ def move(rows: TaskQuerySet, task: Task, new: State, **changes: Any) -> bool:
     for name, value in changes.items():
         setattr(task, name, value)
     task.state, task.rev = new, task.rev + 1
-    log_move(task, old)
+    after_commit(write_log, log_line(task, old))
     tell_watchers(task)
     return True
 
@@ -73,30 +72,28 @@ def settle(task: Task) -> None:
 
 def wake(task: Task) -> None:
     """Push a pointer once the move is committed."""
-    transaction.on_commit(partial(pointers.push, [(task.id, task.queue)]), robust=True)
+    after_commit(pointers.push, [(task.id, task.queue)])
 
 
 def tell_watchers(task: Task) -> None:
-    transaction.on_commit(partial(progress.announce, task.id, task.rev), robust=True)
+    after_commit(progress.announce, task.id, task.rev)
 
 
-def log_move(task: Task, old: State) -> None:
-    logger.info(
-        "Task %s %s -> %s attempt=%d queue=%s definition=%s",
-        task.id,
-        old,
-        task.state,
-        task.attempt,
-        task.queue,
-        task.definition,
-        extra={
-            "task_id": str(task.id),
-            "attempt": task.attempt,
-            "queue": task.queue,
-            "definition": task.definition,
-            "state": str(task.state),
-        },
-    )
+def log_line(task: Task, old: State) -> dict[str, str | int]:
+    """The move as fields, taken now: the row may have moved on by the time they are written."""
+    return {
+        "task_id": str(task.id),
+        "old_state": str(old),
+        "state": str(task.state),
+        "attempt": task.attempt,
+        "queue": task.queue,
+        "definition": task.definition,
+    }
+
+
+def write_log(fields: dict[str, str | int]) -> None:
+    text = "Task %(task_id)s %(old_state)s -> %(state)s attempt=%(attempt)d queue=%(queue)s definition=%(definition)s"
+    logger.info(text, fields, extra=fields)
 
 
 def superseded(task: Task, what: str) -> Outcome:

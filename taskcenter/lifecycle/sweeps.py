@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from functools import partial
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
 from taskcenter import pointers
+from taskcenter.compat import after_commit
 from taskcenter.models import Task, TaskEvent
 from taskcenter.models.worker import stale_before
 from taskcenter.states import State
@@ -27,7 +27,7 @@ def promote(limit: int = 500) -> int:
     with transaction.atomic():
         rows = Task.objects.due(timezone.now()).taken(limit)
         moved = [task for task in rows if move(Task.objects.all(), task, State.PENDING)]
-        transaction.on_commit(partial(pointers.push, [(task.id, task.queue) for task in moved]), robust=True)
+        after_commit(pointers.push, [(task.id, task.queue) for task in moved])
     return len(moved)
 
 

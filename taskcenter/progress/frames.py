@@ -4,7 +4,7 @@ all show these.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from django.urls import NoReverseMatch, reverse
@@ -84,6 +84,7 @@ class Snapshot:
     worker_alive: bool = True
     report: tuple[int, Any] | None = None
     """Primary key and owner of the newest final report."""
+    _made: dict[Viewer, dict[str, Any]] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @property
     def order(self) -> tuple[int, int, int]:
@@ -96,12 +97,14 @@ class Snapshot:
         return replace(self, stored=stored)
 
     def frame(self, viewer: Viewer) -> dict[str, Any]:
-        """The frame for that person."""
-        url = None
-        if self.report and viewer.reads(self.report[1]):
-            url = _url("report-detail", self.report[0])
-        can = viewer.actions(self.task)
-        return frame(self.task, self.stored, worker_alive=self.worker_alive, can=can, report_url=url)
+        """The frame for that person; made once, however many pages they have open."""
+        made = self._made.get(viewer)
+        if made is None:
+            url = _url("report-detail", self.report[0]) if self.report and viewer.reads(self.report[1]) else None
+            can = viewer.actions(self.task)
+            made = frame(self.task, self.stored, worker_alive=self.worker_alive, can=can, report_url=url)
+            self._made[viewer] = made
+        return made
 
 
 def snapshots(queryset: TaskQuerySet) -> list[Snapshot]:

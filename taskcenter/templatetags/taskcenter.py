@@ -27,7 +27,7 @@ SOCKET_PATH = "ws/taskcenter/"
 WORDS = {str(value): str(label) for value, label in [*State.choices, *Shown.choices]}
 
 # The same as in task-progress.js.
-ICONS = {
+ICONS: dict[str, str] = {
     State.BLOCKED: "◌",
     State.SCHEDULED: "◷",
     State.PENDING: "⋯",
@@ -41,7 +41,7 @@ ICONS = {
     Shown.LOST: "?",
 }
 
-MEANINGS = {
+MEANINGS: dict[str, str] = {
     State.BLOCKED: "Waits for its parents",
     State.SCHEDULED: "Waits for its time",
     State.PENDING: "Waits for a free worker",

@@ -26,14 +26,15 @@ from rq.worker import WorkerStatus
 
 from taskcenter import lifecycle, wire
 from taskcenter.conf import get_settings
-from taskcenter.definitions import find, known_names
-from taskcenter.exceptions import UnknownDefinition
+from taskcenter.definitions import known_names
+from taskcenter.exceptions import SoftTimeout
 from taskcenter.models import Task, TaskEvent, Worker
 from taskcenter.recovery import TaskRecovery
 
 from .page import Page, Running
 from .process import kill_group
 from .slot import Slot
+from .story import delay_of
 
 __all__ = ["TaskCenterWorker"]
 
@@ -70,7 +71,7 @@ class TaskCenterWorker(RQWorker):
         self.row_id = uuid.uuid4()
         self.children = [Child(Page()) for _ in range(self.concurrency)]
         self._signals = 0
-        self._asked_at = self._beat_at = 0.0
+        self._asked_at = self._beat_at = self._judge_from = 0.0
         self._unclaimed: set[tuple[uuid.UUID, int]] = set()
         self._trouble: dict[str, float] = {}
 
@@ -163,13 +164,12 @@ class TaskCenterWorker(RQWorker):
         match killed_for:
             case "cancel":
                 lifecycle.cancelled(task)
-            case "shutdown":
+            case "shutdown" if task.max_crashes:  # with none allowed, it must not be begun twice
                 lifecycle.hand_back(task.id, task.attempt, "Its worker was shut down; it will run again.")
             case "timeout":
-                text = (
-                    f"It ran past its limit of {running.timeout:g} seconds and did not stop when told; it was killed."
-                )
-                lifecycle.fail(task, lifecycle.Failure("", text, kind=TaskEvent.Kind.TIMED_OUT), delay=_delay(task))
+                text = f"It ran past its limit of {running.timeout:g} seconds, did not stop when told, and was killed."
+                failure = lifecycle.Failure("", text, kind=TaskEvent.Kind.TIMED_OUT)
+                lifecycle.fail(task, failure, delay=delay_of(task, SoftTimeout(text)))
             case _:
                 text = f"Its process died: {how}."
                 lifecycle.crash(task.id, task.attempt, lifecycle.Failure("", text, kind=TaskEvent.Kind.CRASHED))
@@ -253,7 +253,8 @@ class TaskCenterWorker(RQWorker):
             logger.warning("Worker %s was taken for dead; it registers anew", self.row_id)
             self.row_id = uuid.uuid4()
             self._register()
-        TaskRecovery().recover_stuck_tasks()
+        if time.monotonic() >= self._judge_from:
+            TaskRecovery().recover_stuck_tasks()
         self._hand_back_unclaimed()
         close_old_connections()
 
@@ -279,6 +280,8 @@ class TaskCenterWorker(RQWorker):
             chore()
             if self._trouble.pop(what, None) is not None:
                 logger.warning("The %s answers again", what)
+                # The others could not beat either: give them time before anyone is called dead.
+                self._judge_from = time.monotonic() + get_settings().STALE_AFTER
         except (DatabaseError, InterfaceError, *wire.UNREACHABLE) as error:
             if what not in self._trouble:
                 logger.warning("The %s does not answer, trying again: %s", what, error)
@@ -313,13 +316,6 @@ class TaskCenterWorker(RQWorker):
         self._guarded("database", lambda: Worker.objects.retire(self.row_id))
         self._guarded("redis", self.register_death)
         connections.close_all()
-
-
-def _delay(task: Task) -> float | None:
-    try:
-        return find(task.definition).delay_after(task.failures + 1, TimeoutError("killed"), None)
-    except UnknownDefinition:
-        return 60.0
 
 
 def _signal(pid: int, number: int) -> None:

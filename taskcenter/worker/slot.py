@@ -91,11 +91,13 @@ class Slot:
         return claimed[0] if claimed else None
 
     def _run(self, task: Task) -> None:
+        """Run it. An error of ours leaves the page as it is and ends the slot: the parent counts a crash."""
         self.page.begin(Running(task.id, task.attempt, time.monotonic(), task.timeout or 0))
         try:
             story.run(task, PageListener(self.page, task.attempt))
-        finally:
-            self.page.end()
+        except DatabaseError as error:
+            raise RuntimeError(f"Attempt {task.attempt} of task {task.id} could not be ended") from error
+        self.page.end()
 
     def _wait(self) -> bool:
         """Wait for a pointer; whether one came. Each pop is followed by a claim, by the loop."""
@@ -104,11 +106,11 @@ class Slot:
             self._waiting = True
             if self.page.stopping:
                 return False
-            job_id = pointers.wait(client, self.queues, 0.05 if self.burst else SELF_CLAIM)
+            found = pointers.wait(client, self.queues, 0.05 if self.burst else SELF_CLAIM)
             self._waiting = False
-            if job_id is None:
+            if found is None:
                 return self.burst and Task.objects.claimable(self.queues, known_names()).exists()
-            self._take_off(client, [job_id, *self._surplus(client)])
+            self._take_off(client, [found, *self._surplus(client)])
         except wire.UNREACHABLE as error:
             self._redis = None
             self._rest("Redis", error)
@@ -116,14 +118,14 @@ class Slot:
             self._waiting = False
         return True
 
-    def _surplus(self, client: redis.Redis) -> list[str]:
-        return [job_id for queue in self.queues for job_id in pointers.pop_surplus(client, queue, SURPLUS)]
+    def _surplus(self, client: redis.Redis) -> list[tuple[str, str]]:
+        return [(queue, job_id) for queue in self.queues for job_id in pointers.pop_surplus(client, queue, SURPLUS)]
 
-    def _take_off(self, client: redis.Redis, job_ids: list[str]) -> None:
-        pointers.forget(client, filter(pointers.is_pointer, job_ids))
-        for job_id in job_ids:
+    def _take_off(self, client: redis.Redis, jobs: list[tuple[str, str]]) -> None:
+        pointers.forget(client, [job_id for _, job_id in jobs if pointers.is_pointer(job_id)])
+        for queue, job_id in jobs:
             if not pointers.is_pointer(job_id):
-                foreign.refuse(client, job_id, self.queues[0])
+                foreign.refuse(client, job_id, queue)
 
     def _connection(self) -> redis.Redis:
         if self._redis is None:

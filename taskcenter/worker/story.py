@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import signal
+import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-from django.db import close_old_connections, connections
+from django.db import InterfaceError, OperationalError, close_old_connections, connections
 
 from taskcenter import lifecycle
 from taskcenter.backend import TaskCenterBackend
@@ -24,9 +25,12 @@ from taskcenter.models import Task, TaskEvent
 from taskcenter.payload import checked
 from taskcenter.states import FINAL
 
-__all__ = ["failure_of", "run"]
+__all__ = ["delay_of", "run"]
 
 logger = logging.getLogger("taskcenter")
+
+PATIENCE = 60
+"""Seconds a slot tries to write an ending while the database is away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +45,23 @@ def run(task: Task, listener: Listener) -> lifecycle.Outcome:
     definition = find(task.definition)
     result = _result_of(task, definition)
     context = TaskContext(task_result=result, row=task, listener=listener)
-    task_started.send(TaskCenterBackend, task_result=result)
+    task_started.send_robust(TaskCenterBackend, task_result=result)
     ending = _body(task, definition, context)
-    outcome = _write(task, definition, result, ending)
+    outcome = _insist(lambda: _write(task, result, ending))
     _tell_strangers(task, definition, outcome)
     return outcome
+
+
+def _insist(write: Callable[[], lifecycle.Outcome]) -> lifecycle.Outcome:
+    """Write the ending, again and again while the database is away: the work is done, do not lose it."""
+    for _ in range(PATIENCE):
+        try:
+            return write()
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("The ending of a task could not be written, trying again: %s", error)
+            connections.close_all()
+            time.sleep(1)
+    return write()
 
 
 def _body(task: Task, definition: TaskDefinition, context: TaskContext) -> Returned | BaseException:
@@ -77,9 +93,7 @@ def _leave_clean(context: TaskContext, outside: frozenset[str]) -> None:
     close_old_connections()
 
 
-def _write(
-    task: Task, definition: TaskDefinition, result: TaskResult, ending: Returned | BaseException
-) -> lifecycle.Outcome:
+def _write(task: Task, result: TaskResult, ending: Returned | BaseException) -> lifecycle.Outcome:
     match ending:
         case Returned(value):
             return lifecycle.complete(task, value)
@@ -89,7 +103,7 @@ def _write(
             return lifecycle.snooze(task, delay)
         case HandedBack():
             return lifecycle.hand_back(task.id, task.attempt, str(ending))
-    return lifecycle.fail(task, failure_of(ending), delay=_delay(task, definition, result, ending))
+    return lifecycle.fail(task, failure_of(ending), delay=delay_of(task, ending, result))
 
 
 def failure_of(error: BaseException) -> lifecycle.Failure:
@@ -111,14 +125,18 @@ def _plain(text: str) -> str:
     return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
 
 
-def _delay(task: Task, definition: TaskDefinition, result: TaskResult, error: BaseException) -> float | None:
-    """Seconds until the next try. A result that cannot be kept would not be better next time."""
+def delay_of(task: Task, error: BaseException, result: TaskResult | None = None) -> float | None:
+    """Seconds until the next try; None: no further try.
+
+    A result that cannot be kept would not be better next time; a back-off that raises means a minute.
+    """
     if isinstance(error, InvalidPayload):
         return None
     try:
-        return definition.delay_after(task.failures + 1, error, result)
+        definition = find(task.definition)
+        return definition.delay_after(task.failures + 1, error, result or _result_of(task, definition))
     except Exception:
-        logger.exception("Task %s: its backoff function raised", task.id)
+        logger.exception("Task %s: its backoff could not be asked", task.id)
         return 60.0
 
 

@@ -41,5 +41,8 @@ def table(path: Path, rows: Iterable[Iterable[Any]]) -> Path:
 
 def sales(path: Path, count: int = 30_000) -> Path:
     """A CSV file that takes a few seconds to analyse."""
-    rows = ((n, f"shop {n % 17}", (n * 37) % 1000 / 10, n % 5, f"2026-{n % 12 + 1:02d}-{n % 28 + 1:02d}") for n in range(count))
+    rows = (
+        (n, f"shop {n % 17}", (n * 37) % 1000 / 10, n % 5, f"2026-{n % 12 + 1:02d}-{n % 28 + 1:02d}")
+        for n in range(count)
+    )
     return table(path, [("id", "shop", "price", "pieces", "day"), *rows])

@@ -68,6 +68,8 @@ def test_the_bell_counts_a_finished_analysis_without_reloading(
 ) -> None:
     login(make_user("ann"))
     upload(page, sales(tmp_path / "sales.csv", 200))
+    # Not on the run page: who looks at that has been told.
+    page.goto("/analyses/")
     bell = page.locator("[data-taskcenter-unread]").first
     expect(page.locator("task-progress")).to_have_attribute("data-conn", "live", timeout=PATIENCE)
     process("rqworker", "analysis")

@@ -129,7 +129,7 @@ def test_a_task_whose_code_is_gone_has_no_result() -> None:
 
 def test_another_task_s_result_is_refused() -> None:
     result = add.enqueue(1, 2)
-    with pytest.raises(Exception, match="[Tt]ask"):
+    with pytest.raises(Exception, match=r"[Tt]ask"):
         boom.get_result(result.id)
 
 

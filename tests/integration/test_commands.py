@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -86,7 +87,8 @@ def test_a_database_without_our_tables_ends_with_a_sentence(
     process: Callable[..., Process], tmp_path: Path, command: str
 ) -> None:
     started = process(command, DATABASE_URL=f"sqlite:///{tmp_path}/new.sqlite3")
-    assert one_sentence(started) == "CommandError: The database lacks 1 migration(s). Run: manage.py migrate"
+    wanted = r"CommandError: The database lacks [1-9]\d* migration\(s\)\. Run: manage\.py migrate"
+    assert re.fullmatch(wanted, one_sentence(started))
 
 
 def test_recover_tasks_says_when_there_is_nothing_to_do() -> None:

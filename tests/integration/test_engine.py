@@ -89,7 +89,7 @@ def test_each_kind_of_task_comes_to_its_right_end(house: House, redis_client: re
     assert not Task.objects.exclude(state__in=["completed", "failed", "scheduled"]).exists()
 
     # Nothing is left lying about.
-    assert [key for key in redis_client.scan_iter("rq:job:*")] == []
+    assert not list(redis_client.scan_iter("rq:job:*"))
     assert redis_client.llen("rq:queue:default") == 0
     assert Worker.objects.alive().count() == 0
 

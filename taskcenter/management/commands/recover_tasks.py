@@ -39,9 +39,11 @@ class Command(BaseCommand):
             raise CommandError(f"{options['task']!r} is not a task id: it looks like {uuid.UUID(int=0)}.") from None
         if not Task.objects.filter(id=task_id).exists():
             raise CommandError(f"There is no task {task_id}.")
+        is_chosen = any(task.id == task_id for task in self._chosen(options))
         if options["dry_run"]:
-            lost = any(task.id == task_id for task in self._chosen(options))
-            return [_line(task_id, moved=lost, text="Would be recovered." if lost else "Nothing to recover.")]
+            return [_line(task_id, moved=is_chosen, text="Would be recovered." if is_chosen else "Nothing to recover.")]
+        if not is_chosen and (options["queue"] or options["older_than"]):
+            return [_line(task_id, moved=False, text="Nothing to recover: not lost, or not among those asked for.")]
         outcome = TaskRecovery().recover_task(task_id, reason="recover_tasks")
         return [_line(task_id, moved=outcome.moved, text=outcome.text)]
 
@@ -56,7 +58,7 @@ class Command(BaseCommand):
             else:
                 outcome = recovery.recover_task(task.id, reason="recover_tasks")
                 lines.append(_line(task.id, moved=outcome.moved, text=outcome.text))
-        if not options["dry_run"]:
+        if not (options["dry_run"] or options["queue"] or options["older_than"]):
             recovery.recover_stuck_tasks()
             recovery.delete_orphans()
         return lines

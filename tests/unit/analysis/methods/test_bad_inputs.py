@@ -260,6 +260,22 @@ def test_hostile_names_are_only_names(analyse: Analyse, tmp_path: Path) -> None:
     assert report.data["notes"] == []
 
 
+@pytest.mark.parametrize("name", ["v", "n", "g", "bin", "value", "row", "x", "data", "raw", "count(*)", "{rows}"])
+def test_names_that_our_queries_use_are_only_names(analyse: Analyse, name: str) -> None:
+    texts = "".join(f"{'abc'[i % 3]},{i % 3},{i * 7 % 23}.5\n" for i in range(120))
+    for position in range(3):
+        header = ["one", "two", "three"]
+        header[position] = name
+        assert analyse(",".join(header) + "\n" + texts).data["notes"] == []
+
+
+def test_numbers_beyond_all_bounds_still_give_a_report(analyse: Analyse) -> None:
+    cells = ["1e308", "-1e308", "1e-320", "inf", "9223372036854775807", "-9223372036854775808"]
+    report = analyse("n,m\n" + "".join(f"{cells[i % 6]},{-(2**63) + i}\n" for i in range(60)))
+    assert report.data["notes"] == []
+    assert report.stable_json()
+
+
 def test_text_that_looks_like_a_formula_stays_text(analyse: Analyse) -> None:
     report = analyse("cell,n\n" + "".join(f"=1+{i},{i}\n@SUM(A{i}),1\n" for i in range(30)))
     column = report.data["columns"][0]
