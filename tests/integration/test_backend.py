@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.dispatch import Signal
 from django.utils import timezone
 
@@ -187,7 +188,12 @@ def test_many_at_once_give_a_result_each() -> None:
     assert {str(task.id) for task in Task.objects.all()} == {result.id for result in results}
 
 
-async def test_the_async_twins_do_the_same() -> None:
+def test_the_async_twins_do_the_same() -> None:
+    # In this thread: nobody would close the connection of another.
+    async_to_sync(_use_the_async_twins)()
+
+
+async def _use_the_async_twins() -> None:
     result = await add_async.aenqueue(3, 4)
     many = await add.aenqueue_many([{"a": 1, "b": 1}] * 2)
     assert len(many) == 2

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import redis
+from asgiref.sync import async_to_sync
 from django.db import DatabaseError
 from django.utils import timezone
 
@@ -190,5 +191,5 @@ def test_a_task_that_is_gone_is_an_answer() -> None:
     assert not TaskRecovery().recover_task(uuid.uuid4()).moved
 
 
-async def test_the_async_twin_does_the_same() -> None:
-    assert not (await TaskRecovery().arecover_stuck_tasks()).did_anything
+def test_the_async_twin_does_the_same() -> None:
+    assert not async_to_sync(TaskRecovery().arecover_stuck_tasks)().did_anything

@@ -32,6 +32,8 @@ const number = (value, otherwise = -1) => {
   return Number.isFinite(plain) ? plain : otherwise;
 };
 
+const WAITING = new Set(["blocked", "scheduled", "pending"]);
+
 /** Does `a` come after `b` in the order of progress: attempt first, then seq? */
 export const isLaterProgress = (a, b) =>
   number(a.attempt) !== number(b.attempt) ? number(a.attempt) > number(b.attempt) : number(a.seq) > number(b.seq);
@@ -45,9 +47,12 @@ export function merge(known, frame) {
   if (!known) return frame;
   const next = { ...known };
   const fresh = number(frame.rev) >= number(known.rev);
-  const progressed = isLaterProgress(frame, known);
+  const later = isLaterProgress(frame, known);
+  // Waiting to be run again: the bar of the attempt before is no longer true, though its place in the order is.
+  const emptied = !later && number(frame.rev) > number(known.rev) && WAITING.has(frame.state) && frame.progress === null;
   for (const [key, value] of Object.entries(frame)) {
-    const takes = PROGRESS_FIELDS.includes(key) ? progressed : fresh;
+    const ordered = key === "attempt" || key === "seq";
+    const takes = PROGRESS_FIELDS.includes(key) ? later || (emptied && !ordered) : fresh;
     if (takes && value !== undefined) next[key] = value;
   }
   // A task that has ended stays ended unless a higher rev (an operator's retry) says otherwise.

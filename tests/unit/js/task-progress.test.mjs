@@ -41,6 +41,12 @@ test("a task that ended stays ended until a higher rev", () => {
   assert.deepEqual([again.state, again.final], ["pending", false]);
 });
 
+test("a task sent back to wait shows an empty bar, and no late word of the old attempt fills it", () => {
+  const waiting = m.merge(base, { ...base, rev: 4, seq: 0, state: "pending", shown: "pending", progress: null, message: "" });
+  assert.deepEqual([waiting.progress, waiting.message, waiting.seq], [null, "", 5]);
+  assert.equal(m.merge(waiting, { ...base, rev: 3, seq: 5 }).progress, null);
+});
+
 test("any order of the same frames ends in the same picture", () => {
   const frames = [
     { ...base, rev: 1, attempt: 0, seq: 0, state: "pending", shown: "pending", progress: null, final: false },
