@@ -20,6 +20,8 @@ def connect(scratch: Path, limits: Limits) -> duckdb.DuckDBPyConnection:
             "autoload_known_extensions": False,
         },
     )
+    # The data is read a few times and thrown away: compressing it costs more than it saves.
+    con.execute("SET force_compression = 'uncompressed'")
     con.execute(f"SET allowed_directories = [{literal(str(scratch) + '/')}]")
     con.execute("SET enable_external_access = false")
     con.execute("SET lock_configuration = true")

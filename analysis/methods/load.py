@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .context import Context
 from .csv_reading import read_delimited
-from .encodings import transcode
+from .decoding import transcode
 from .exceptions import NoColumns, TooManyBadRows
 from .json_reading import read_json
 from .parquet_reading import read_parquet

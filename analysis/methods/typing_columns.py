@@ -49,11 +49,17 @@ def _readings(context: Context, raw: Raw) -> list[Reading]:
     if raw.types is not None:
         return [Reading(kind, f"c{i}", complete=True) for i, kind in enumerate(raw.types)]
     rows = int(context.query("SELECT count(*) FROM raw")[0][0])
+    step = max(rows // SAMPLE_ROWS, 1)
+    context.query(f"CREATE TEMP TABLE picked AS FROM raw WHERE rowid % {step} = 0")
     readings: list[Reading] = []
     for indexes in _blocks(len(raw.names)):
         context.progress(0.5 + 0.3 * indexes.start / len(raw.names), "Finding the types")
-        likely = _likely(context, indexes, max(rows // SAMPLE_ROWS, 1))
-        readings += _confirmed(context, indexes, likely)
+        likely = _likely(context, indexes)
+        easy = _easy(context, likely)
+        hard = {i: [] if i in easy else readings for i, readings in likely.items()}
+        confirmed = _confirmed(context, hard)
+        readings += [easy.get(i, confirmed[i]) for i in indexes]
+    context.query("DROP TABLE picked")
     return readings
 
 
@@ -65,8 +71,8 @@ def _blocks(width: int) -> Iterator[range]:
 def _candidates(cell: str) -> list[Reading]:
     """Stricter readings first; they win when they fit as many cells as a wider one."""
     text = f"trim({cell})"
-    number, whole = f"TRY_CAST({text} AS DOUBLE)", f"TRY_CAST({text} AS BIGINT)"
-    clean = f"NOT contains({text}, '_')"  # the database reads 1_000 as a number; people do not
+    number, whole = f"TRY_CAST({cell} AS DOUBLE)", f"TRY_CAST({cell} AS BIGINT)"
+    clean = f"NOT contains({cell}, '_')"  # the database reads 1_000 as a number; people do not
     return [
         Reading("integer", f"CASE WHEN {whole} = {number} AND {clean} THEN {whole} END"),
         Reading("number", f"CASE WHEN isfinite({number}) AND {clean} THEN {number} END"),
@@ -81,20 +87,45 @@ def _filled(cell: str) -> str:
     return f"count({cell}) FILTER (WHERE trim({cell}) <> '' AND lower(trim({cell})) NOT IN ({_WORDS}))"
 
 
-def _likely(context: Context, indexes: range, step: int) -> list[list[Reading]]:
-    """Per column the readings that fit most cells of a sample."""
-    candidates = [_candidates(f"c{i}") for i in indexes]
+def _likely(context: Context, indexes: range) -> dict[int, list[Reading]]:
+    """Per column the readings that fit most cells of a sample, narrowest first."""
+    candidates = {i: _candidates(f"c{i}") for i in indexes}
     parts = [
         part
-        for i, readings in zip(indexes, candidates, strict=True)
+        for i, readings in candidates.items()
         for part in (_filled(f"c{i}"), *(f"count({reading.sql})" for reading in readings))
     ]
-    counts = list(context.query(f"SELECT {', '.join(parts)} FROM raw WHERE rowid % {step} = 0")[0])
-    likely = []
-    for readings in candidates:
+    counts = list(context.query(f"SELECT {', '.join(parts)} FROM picked")[0])
+    likely = {}
+    for i, readings in candidates.items():
         filled, fitting = counts.pop(0), [counts.pop(0) for _ in readings]
-        likely.append([r for r, n in zip(readings, fitting, strict=True) if n >= LIKELY * filled])
-    return [[] if _ambiguous(readings) else readings for readings in likely]
+        fits = [r for r, n in zip(readings, fitting, strict=True) if n >= LIKELY * filled]
+        likely[i] = [] if _ambiguous(fits) else fits
+    return likely
+
+
+def _easy(context: Context, likely: dict[int, list[Reading]]) -> dict[int, Reading]:
+    """Columns whose every cell fits the narrowest reading as it stands: one quick scan settles them."""
+    first = {i: readings[0] for i, readings in likely.items() if readings}
+    if not first:
+        return {}
+    parts = ", ".join(f"count(c{i}), {_as_it_stands(f'c{i}', reading)}" for i, reading in first.items())
+    counts = context.query(f"SELECT {parts} FROM raw")[0]
+    return {
+        i: Reading(reading.type, reading.sql, complete=True)
+        for at, (i, reading) in enumerate(first.items())
+        if 0 < counts[2 * at] == counts[2 * at + 1]
+    }
+
+
+def _as_it_stands(cell: str, reading: Reading) -> str:
+    """Counts the cells that fit without a doubt: no spaces around them, no zero that could be lost."""
+    if reading.type == "integer":
+        return f"count_if(TRY_CAST({cell} AS BIGINT)::VARCHAR = {cell})"
+    if reading.type == "number":
+        doubt = f"{cell} >= '0' AND {cell} < '1' AND regexp_matches({cell}, '^0[0-9]') OR {cell} < '!'"
+        return f"count({reading.sql}) - count_if({doubt})"
+    return f"count({reading.sql})"
 
 
 def _ambiguous(readings: list[Reading]) -> bool:
@@ -103,30 +134,38 @@ def _ambiguous(readings: list[Reading]) -> bool:
     return len(readings) == 2 and "%m/%d/%Y" in layouts and "%d/%m/%Y" in layouts
 
 
-def _confirmed(context: Context, indexes: range, likely: list[list[Reading]]) -> list[Reading]:
+def _confirmed(context: Context, likely: dict[int, list[Reading]]) -> dict[int, Reading]:
     """The reading of each column that fits most cells of the whole file, and enough of them; else text."""
     parts = [
         part
-        for i, readings in zip(indexes, likely, strict=True)
+        for i, readings in likely.items()
         if readings
         for part in (f"count(nullif(trim(c{i}), ''))", _filled(f"c{i}"), _codes(f"c{i}"),
                      *(f"count({reading.sql})" for reading in readings))
     ]  # fmt: skip
     counts = list(context.query(f"SELECT {', '.join(parts)} FROM raw")[0]) if parts else []
-    chosen = []
-    for i, readings in zip(indexes, likely, strict=True):
-        present, filled, codes = (counts.pop(0), counts.pop(0), counts.pop(0)) if readings else (0, 0, 0)
-        fitting = [(counts.pop(0), -place, reading) for place, reading in enumerate(readings)]
-        usable = [fit for fit in fitting if not (codes and fit[2].type in NUMERIC)]
-        best, _, reading = max(usable, default=(0, 0, Reading("text", f"c{i}")), key=lambda fit: fit[:2])
-        fits = best > 0 and best >= ENOUGH * filled
-        chosen.append(Reading(reading.type, reading.sql, best == present) if fits else Reading("text", f"c{i}", True))
+    chosen = {}
+    for i, readings in likely.items():
+        own = [counts.pop(0) for _ in range(3 + len(readings))] if readings else []
+        chosen[i] = _best(f"c{i}", readings, own)
     return chosen
+
+
+def _best(cell: str, readings: list[Reading], counts: list[int]) -> Reading:
+    text = Reading("text", cell, complete=True)
+    if not readings:
+        return text
+    present, filled, codes, *fitting = counts
+    usable = [(fits, -place) for place, fits in enumerate(fitting) if not (codes and readings[place].type in NUMERIC)]
+    best, place = max(usable, default=(0, 0))
+    if best == 0 or best < ENOUGH * filled:
+        return text
+    return Reading(readings[-place].type, readings[-place].sql, complete=best == present)
 
 
 def _codes(cell: str) -> str:
     """Counts the cells that would lose their leading zero."""
-    return f"count_if(starts_with(ltrim({cell}), '0') AND regexp_matches({cell}, '^ *0[0-9]'))"
+    return f"count_if(regexp_matches({cell}, '^ *0[0-9]'))"
 
 
 def _column(context: Context, raw: Raw, index: int, reading: Reading) -> LoadedColumn:

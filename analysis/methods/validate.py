@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from .context import Context
-from .encodings import SAMPLE, detect
+from .decoding import SAMPLE, detect
 from .exceptions import DamagedFile, EmptyFile, TooLarge, UnsupportedFile
 from .scanning import Scan, scan
 from .signatures import HEAD_BYTES, describe_kind, is_parquet

@@ -32,7 +32,7 @@ def show(value: Number) -> str:
     number = round_number(value)
     if isinstance(number, int):
         return f"{number:,}"
-    if abs(number) >= HUGE or 0 < abs(number) < 1e-9:  # noqa: PLR2004 - beyond this, digits are noise
+    if abs(number) >= HUGE or 0 < abs(number) < 1e-9:
         return f"{number:.3g}"
     return f"{number:,.12f}".rstrip("0").rstrip(".")
 

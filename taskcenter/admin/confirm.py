@@ -9,7 +9,6 @@ from uuid import UUID
 from django.contrib import messages
 from django.core.exceptions import BadRequest
 from django.template.response import TemplateResponse
-from django.utils.text import capfirst
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -90,7 +89,7 @@ def carry_out(
             refusals.append(outcome.text)
             continue
         texts.append(outcome.text)
-        model_admin.log_change(request, task, f"{capfirst(verb.done)}. {reason}".strip())
+        model_admin.log_change(request, task, f"{verb.label}: {outcome.text} {reason}".strip())
     _say(request, verb, texts, refusals)
 
 

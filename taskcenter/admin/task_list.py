@@ -43,7 +43,7 @@ class TaskChangeList(ChangeList):
         tasks = list(self.result_list)
         snapshots = {one.task.pk: one for one in progress.snapshots(_again(tasks))}
         for task in tasks:
-            task.row = {  # type: ignore[attr-defined]
+            task.row = {
                 "task": task,
                 "snapshot": snapshots[task.pk],
                 "url": self._address("change", task),

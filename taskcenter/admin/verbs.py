@@ -68,7 +68,7 @@ VERBS = {
         Verb(
             "cancel",
             "Cancel",
-            "cancelled",
+            "cancelled or asked to stop",
             "A waiting task is cancelled at once; a running one is asked to stop and does so at its next checkpoint.",
             _not_cancelled,
             lifecycle.request_cancel,

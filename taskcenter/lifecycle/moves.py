@@ -42,6 +42,11 @@ class Failure:
     traceback: str = ""
     kind: str = TaskEvent.Kind.FAILED
 
+    @property
+    def name(self) -> str:
+        """The error's class without its module, for people."""
+        return self.type.rpartition(".")[2]
+
 
 def move(rows: TaskQuerySet, task: Task, new: State, **changes: Any) -> bool:
     """UPDATE `rows` (one row or none: the caller's guard) from the state of `task` to `new`.

@@ -154,7 +154,7 @@ def _keep_error(row: Task, failure: Failure, *, actor: Any = None) -> None:
     TaskEvent.objects.tell(
         row.id,
         failure.kind,
-        f"{failure.type}: {failure.message}" if failure.type else failure.message,
+        f"{failure.name}: {failure.message}" if failure.type else failure.message,
         attempt=row.attempt,
         level="error",
         data={"type": failure.type, "message": failure.message, "traceback": failure.traceback},

@@ -66,6 +66,9 @@ def timeline(task: Task) -> Timeline:
     cut = len(newest) > LIMIT
     earlier = newest[LIMIT].seq if cut else 0
     moments = [*_of_row(task), *(_of_event(event) for event in reversed(newest[:LIMIT]))]
+    if any(event.kind == TaskEvent.Kind.CANCELLED and event.attempt == task.attempt for event in newest):
+        # The event says the same as the row's end, and why.
+        moments = [moment for moment in moments if moment.anchor or moment.at != task.finished_at]
     # Sorting is stable: what the row says of a moment comes before what the events say of it.
     return Timeline(sorted(moments, key=lambda moment: moment.at), earlier)
 

@@ -124,7 +124,8 @@ def test_the_admin_is_readable_everywhere(
     addresses["admin-retry"] = f"/admin/taskcenter/task/{results[1].id}/retry/"
     for name, address in addresses.items():
         page.goto(address)
-        screenshot(page, name)
+        if name != "admin-task":  # its traceback names the paths of the machine
+            screenshot(page, name)
         # Django's own pages scroll and label as Django does; ours is what stands in the content.
         found += [fault for fault in audited(page, name) if "task-progress" in fault or "tc-" in fault]
     book.open_gate(1)

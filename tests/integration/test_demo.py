@@ -69,8 +69,8 @@ def demo(home: Path) -> Iterator[Start]:
     yield start
     for process in started:
         if process.poll() is None:
-            process.kill()
-        process.communicate()
+            process.terminate()
+        process.communicate(timeout=LONG)
 
 
 def ended(process: subprocess.Popen[str], seconds: float = LONG) -> tuple[int, str, str]:

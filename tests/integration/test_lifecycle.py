@@ -83,10 +83,14 @@ def test_a_legal_move_raises_rev_and_sets_the_end(old: State, new: State) -> Non
     assert (fresh(task).finished_at is not None) is (new in FINAL)
 
 
-def test_a_move_is_logged_once_with_its_ids(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_move_is_logged_once_with_its_ids_when_it_is_committed(
+    caplog: pytest.LogCaptureFixture, django_capture_on_commit_callbacks: Any
+) -> None:
     task = make_task()
     caplog.set_level("INFO", logger="taskcenter")
-    claim(make_worker())
+    with django_capture_on_commit_callbacks(execute=True):
+        claim(make_worker())
+        assert str(task.id) not in caplog.text, "what may yet be rolled back has not happened"
     [record] = [it for it in caplog.records if str(task.id) in it.getMessage()]
     assert "pending -> processing" in record.getMessage()
     assert (record.task_id, record.attempt, record.queue) == (str(task.id), 1, "default")  # type: ignore[attr-defined]

@@ -140,6 +140,14 @@ def test_the_owner_cancels_a_waiting_task(ann_page, ann):
     assert (event.text, event.actor) == ("Wrong file", ann)
 
 
+def test_the_history_tells_of_the_cancel_once(ann_page, ann):
+    task = make_task(State.PENDING, owner=ann)
+    ann_page.post(at("task-cancel", task.pk), {"reason": "Wrong file"})
+    history = text_of(ann_page.get(at("task-detail", task.pk))).partition("tc-timeline")[2]
+    assert history.count("<strong>Cancelled</strong> by ann") == 1
+    assert history.count("<strong>Cancelled</strong>") == 1
+
+
 def test_a_script_gets_the_new_state_as_json(ann_page, ann):
     task = make_task(State.PROCESSING, owner=ann)
     answer = ann_page.post(at("task-cancel", task.pk), **JSON).json()

@@ -48,15 +48,24 @@ def _repeated(context: Context, every: str) -> int:
 def duplicate_columns(context: Context) -> list[Finding]:
     """Columns that agree in every row."""
     usable = [c for c in context.profile.columns if c.distinct > 1 and context.loaded.rows > 2]
-    if len(usable) < 2:
-        return []
-    # A hash of the hash: the plain one of two values can be taken apart again by the exclusive or.
-    prints = ", ".join(f"bit_xor(hash(hash(rowid, {name(c.name)}::VARCHAR)))" for c in usable)
-    by_print: dict[int, list[str]] = {}
-    for column, mark in zip(usable, context.query(f"SELECT {prints} FROM data")[0], strict=True):
-        by_print.setdefault(mark, []).append(column.name)
-    groups = [group for group in by_print.values() if len(group) > 1]
+    alike: dict[object, list[str]] = {}
+    for column in usable:
+        alike.setdefault((column.missing, column.distinct, column.top), []).append(column.name)
+    suspects = [column for group in alike.values() if len(group) > 1 for column in group]
+    groups = _equal(context, suspects) if suspects else []
     return [_same(context, group[0], other) for group in groups for other in group[1:]]
+
+
+def _equal(context: Context, columns: list[str]) -> list[list[str]]:
+    """Groups of columns with the same fingerprint over value and row.
+
+    The hash is hashed again: the plain one of two values can be taken apart by the exclusive or.
+    """
+    prints = ", ".join(f"bit_xor(hash(hash(rowid, {name(column)}::VARCHAR)))" for column in columns)
+    by_print: dict[int, list[str]] = {}
+    for column, mark in zip(columns, context.query(f"SELECT {prints} FROM data")[0], strict=True):
+        by_print.setdefault(mark, []).append(column)
+    return [group for group in by_print.values() if len(group) > 1]
 
 
 def _same(context: Context, first: str, other: str) -> Finding:

@@ -101,9 +101,8 @@ def test_each_sql_gives_the_number_it_stands_for(tmp_path: Path) -> None:
     answers: list[tuple[float, float]] = []
 
     def ask_again(context: Context) -> list[Finding]:
-        for found in context.findings:
-            if found.sql and found.kind in main:
-                answers.append((context.query(found.sql)[0][0], found.evidence[main[found.kind]]))
+        checked = [found for found in context.findings if found.sql and found.kind in main]
+        answers.extend((context.query(found.sql or "")[0][0], found.evidence[main[found.kind]]) for found in checked)
         return []
 
     method("ask again", title="Ask again")(ask_again)

@@ -21,9 +21,9 @@ class Cancelled(BaseException):
 
 
 @pytest.fixture
-def added() -> Iterator[Callable[[Callable[[Context], list[Finding]]], None]]:
+def added() -> Iterator[Callable[..., object]]:
     """Registers a method under a name of its own and takes it out again."""
-    yield lambda function: method("added", title="Added", weight=5)(function)  # type: ignore[misc]
+    yield method("added", title="Added", weight=5)
     unregister("added")
 
 
@@ -80,7 +80,7 @@ def test_an_ordinary_exception_from_the_caller_goes_through_a_method(analyse: An
         analyse(PENGUINS, on_progress=lambda name, *_: reached.append(name), check_cancelled=check)
 
 
-def test_a_long_query_is_interrupted(analyse: Analyse, added: Callable[..., None]) -> None:
+def test_a_long_query_is_interrupted(analyse: Analyse, added: Callable[..., object]) -> None:
     asked = Event()
 
     def check() -> None:
@@ -98,7 +98,7 @@ def test_a_long_query_is_interrupted(analyse: Analyse, added: Callable[..., None
         analyse(PENGUINS, check_cancelled=check, cancelled=asked.is_set)
 
 
-def test_an_added_method_takes_part(analyse: Analyse, added: Callable[..., None]) -> None:
+def test_an_added_method_takes_part(analyse: Analyse, added: Callable[..., object]) -> None:
     def count(context: Context) -> list[Finding]:
         context.progress(0.5, "Counting")
         rows = context.query("SELECT count(*) FROM data")[0][0]
@@ -110,7 +110,7 @@ def test_an_added_method_takes_part(analyse: Analyse, added: Callable[..., None]
     assert {"name": "added", "title": "Added"} in report.data["stages"]
 
 
-def test_a_method_that_breaks_leaves_a_note_and_a_report(analyse: Analyse, added: Callable[..., None]) -> None:
+def test_a_method_that_breaks_leaves_a_note_and_a_report(analyse: Analyse, added: Callable[..., object]) -> None:
     def broken(context: Context) -> list[Finding]:
         raise ZeroDivisionError
 
@@ -139,7 +139,7 @@ def test_a_method_needs_a_weight_above_zero() -> None:
         "SET memory_limit = '10GB'",
     ],
 )
-def test_the_database_is_locked_to_its_folder(analyse: Analyse, added: Callable[..., None], sql: str) -> None:
+def test_the_database_is_locked_to_its_folder(analyse: Analyse, added: Callable[..., object], sql: str) -> None:
     errors: list[Exception] = []
 
     def curious(context: Context) -> list[Finding]:

@@ -7,8 +7,8 @@ from analysis.methods.wording import fill, percent, plain, quote, quote_all, sho
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0, "0"), (1234567, "1,234,567"), (0.58139, "0.581"), (3.1977, "3.2"), (1234.5, "1,234"), (-0.00012345, "-0.000123"),
-     (99.999, "100"), (1e300, "1e+300"), (12.0, "12")],
+    [(0, "0"), (1234567, "1,234,567"), (0.58139, "0.581"), (3.1977, "3.2"), (1234.5, "1,234"),
+     (-0.00012345, "-0.000123"), (99.999, "100"), (1e300, "1e+300"), (12.0, "12")],
 )  # fmt: skip
 def test_a_number_is_shown_by_one_rule(value: float, text: str) -> None:
     assert show(value) == text
