@@ -7,6 +7,7 @@ a conftest further down may import models. Each xdist worker comes here on its o
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import tempfile
@@ -27,6 +28,12 @@ RUN = Path(tempfile.mkdtemp(prefix="tc-"))
 POSTGRES = RUN / "postgres"
 VALKEY = RUN / "valkey"
 DATABASE = "taskcenter_tests"
+
+
+@atexit.register  # the first to register is the last to go: servers have ended by then
+def _leave_nothing(owner: int = os.getpid()) -> None:
+    if os.getpid() == owner:
+        shutil.rmtree(RUN, ignore_errors=True)
 
 
 def _load_settings() -> None:
@@ -55,10 +62,6 @@ def _load_settings() -> None:
 
 
 _load_settings()
-
-
-def pytest_unconfigure() -> None:
-    shutil.rmtree(RUN, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

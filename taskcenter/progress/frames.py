@@ -184,7 +184,7 @@ def _updated_at(task: Task, progress: Stored | None) -> str:
 def _error(task: Task) -> dict[str, str] | None:
     if task.state == State.COMPLETED or not (task.error_type or task.error_message):
         return None
-    return {"type": task.error_type, "message": task.error_message[:TEXT_LIMIT]}
+    return {"type": task.error_type.rpartition(".")[2], "message": task.error_message[:TEXT_LIMIT]}
 
 
 def _url(name: str, key: Any) -> str | None:

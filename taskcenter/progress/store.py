@@ -78,8 +78,11 @@ class Stored:
 
     @classmethod
     def from_row(cls, progress: float | None, state: Mapping[str, Any]) -> Stored | None:
-        """What the row keeps; None when it keeps nothing."""
-        return cls(progress=progress, **state) if state else None
+        """What the row keeps; None when it keeps nothing, or something that is not ours."""
+        try:
+            return cls(progress=progress, **state) if state else None
+        except TypeError:
+            return None
 
     @classmethod
     def from_hash(cls, given: Mapping[bytes, bytes]) -> Stored | None:

@@ -52,7 +52,9 @@ export function merge(known, frame) {
   const emptied = !later && number(frame.rev) > number(known.rev) && WAITING.has(frame.state) && frame.progress === null;
   for (const [key, value] of Object.entries(frame)) {
     const ordered = key === "attempt" || key === "seq";
-    const takes = PROGRESS_FIELDS.includes(key) ? later || (emptied && !ordered) : fresh;
+    // What the page was served without may be filled in by the same news told again.
+    const fills = !ordered && !isLaterProgress(known, frame) && (known[key] === undefined || known[key] === null);
+    const takes = PROGRESS_FIELDS.includes(key) ? later || (emptied && !ordered) || (fills && !WAITING.has(known.state)) : fresh;
     if (takes && value !== undefined) next[key] = value;
   }
   // A task that has ended stays ended unless a higher rev (an operator's retry) says otherwise.
