@@ -151,7 +151,7 @@ def drop(task_ids: Sequence[UUID], queue: str) -> None:
 
 def pop_surplus(client: redis.Redis, queue: str, count: int) -> list[str]:
     """Take up to `count` jobs off a queue without waiting; the ids taken, ours or not."""
-    taken = client.lpop(queue_key(queue), count) or []
+    taken = cast("list[bytes]", client.lpop(queue_key(queue), count) or [])
     return [as_text(job_id) for job_id in taken]
 
 

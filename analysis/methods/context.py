@@ -46,7 +46,8 @@ class Context:
         """All rows of a query. An interrupted query asks the caller first what to raise."""
         self.check_cancelled()
         try:
-            return self.con.execute(sql, parameters or []).fetchall()
+            rows: list[tuple[Any, ...]] = self.con.execute(sql, parameters or []).fetchall()
         except duckdb.InterruptException:
             self.check_cancelled()
             raise
+        return rows

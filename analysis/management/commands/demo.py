@@ -21,9 +21,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--once", action="store_true", help="end when the report is done")
-        parser.add_argument(
-            "--file", type=Path, metavar="PATH", help="analyse this file, not the bundled one"
-        )
+        parser.add_argument("--file", type=Path, metavar="PATH", help="analyse this file, not the bundled one")
         parser.add_argument("--port", type=int, default=8000, help="serve here, or on the next free port")
 
     def handle(self, *_: Any, once: bool, file: Path | None, port: int, **__: Any) -> None:
