@@ -1,6 +1,6 @@
 # Needs make and Python 3.11 or newer; everything else goes into a virtual environment beside this file.
 #   PYTHON     the interpreter that makes the environment (python3)
-#   ARGS       passed on to the command behind demo, test, faults, browser, bench and requirements
+#   ARGS       passed on to the command behind demo, test, faults, browser and requirements
 #   DATABASES  what test runs on (postgres sqlite)
 #   PYTHONS    the interpreters of matrix (python3.11 python3.12 python3.13)
 
@@ -15,7 +15,7 @@ MANAGE := $(BIN)/python manage.py
 
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help setup demo run check test faults browser bench matrix screenshots requirements clean
+.PHONY: help setup demo run check test faults browser matrix screenshots requirements clean
 
 help: ## Say what can be made
 	sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -54,9 +54,6 @@ faults: $(VENV)/.dev ## Pull plugs: processes killed, Redis lost, workers frozen
 
 browser: $(VENV)/.dev ## What people do, in a real Chromium
 	TEST_DATABASE=$${TEST_DATABASE:-postgres} $(BIN)/pytest -q tests/browser $(ARGS)
-
-bench: $(VENV)/.dev ## Measure; ARGS=--help says what
-	$(BIN)/python -m benchmarks $(ARGS)
 
 matrix: ## `make test` on every Python and Django we promise, each in an environment of its own
 	for python in $(PYTHONS); do \

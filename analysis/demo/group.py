@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 
 from .house import DemoError
 
@@ -22,6 +23,10 @@ PATIENCE = 8.0
 """Seconds that processes get to end by themselves."""
 TICK = 0.1
 PR_SET_PDEATHSIG = 1
+
+
+class AskedToStopError(Exception):
+    """Somebody wants the group to end."""
 
 
 @dataclass(slots=True)
@@ -46,6 +51,7 @@ class Group:
     folder: Path
     env: dict[str, str]
     say: Callable[[str], None]
+    asked_to_stop: Event = field(default_factory=Event)
     members: list[Member] = field(default_factory=list)
 
     def start(self, name: str, command: list[str]) -> Member:
@@ -57,7 +63,12 @@ class Group:
         return member
 
     def check(self) -> None:
-        """Start again what died; raises DemoError when one of them dies over and over."""
+        """Start again what died; raises DemoError when one of them dies over and over.
+
+        Raises AskedToStopError once `asked_to_stop` is set.
+        """
+        if self.asked_to_stop.is_set():
+            raise AskedToStopError
         for member in self.members:
             code = member.process.poll()
             if code is None:
@@ -90,7 +101,7 @@ class Group:
         return process.returncode
 
     def watch(self) -> None:
-        """Watch until somebody interrupts."""
+        """Watch until somebody asks to stop."""
         while True:
             self.check()
             time.sleep(TICK)

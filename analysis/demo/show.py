@@ -11,16 +11,20 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
 from django.db import DatabaseError, connection
 
-from .group import Group
+from .group import AskedToStopError, Group
 from .house import DemoError, free_port, kept_secret, only_one
 from .valkey import start_valkey
 
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+INTERRUPTED = 130
+"""The exit code of a command that Ctrl-C broke off."""
 WEB_START = 120
 """Seconds: a busy machine takes long to import everything."""
 
@@ -32,15 +36,15 @@ def show(*, once: bool, file: Path | None, port: int, say: Say) -> int:
     folder = Path(settings.DATA_DIR)
     # WhiteNoise warns of a folder that is not there.
     Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
-    with only_one(folder), _sockets() as sockets, _ends_on_sigterm():
+    with only_one(folder), _sockets() as sockets, _signals() as asked:
         migrate(say)
-        group = Group(folder, _environment(folder), say)
+        group = Group(folder, _environment(folder), say, asked)
         try:
             url = start_all(group, sockets, free_port(port))
             return tell_story(group, url, once=once, file=file, say=say)
-        except KeyboardInterrupt:
+        except AskedToStopError:
             say("\nStopping…")
-            return 0 if not once else 130
+            return INTERRUPTED if once else 0
         finally:
             group.stop()
 
@@ -107,18 +111,15 @@ def _sockets() -> Iterator[Path]:
 
 
 @contextmanager
-def _ends_on_sigterm() -> Iterator[None]:
-    """SIGTERM and a closed terminal end the demo as Ctrl-C does."""
+def _signals() -> Iterator[Event]:
+    """Set by Ctrl-C, SIGTERM and a closed terminal.
 
-    def interrupt(*_: Any) -> None:
-        # Once is enough: a second signal must not break off the orderly end.
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    Nothing is raised from the handler: what is raised while a process is being started gets lost.
+    """
+    asked = Event()
+    before = {number: signal.signal(number, lambda *_: asked.set()) for number in STOPS}
     try:
-        yield
+        yield asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -69,3 +69,13 @@ def test_a_second_signal_ends_it_at_once(stack: Stack) -> None:
     wait_until(lambda: Task.objects.get(id=task_id).state == "pending", "the task is handed back")
     assert worker.rows()[0].stopped_at is not None
     finish_elsewhere(stack, task_id)
+
+
+def test_a_task_that_must_not_be_begun_twice_is_failed_not_handed_back(stack: Stack) -> None:
+    task_id = stack.enqueue(hold.using(max_crashes=0))
+    worker = worker_in_the_middle_of(stack, task_id)
+
+    assert worker.stop(PATIENCE) == 0
+    assert Task.objects.get(id=task_id).state == "failed"
+    stack.assert_failed(task_id)
+    assert stack.book.begun(task_id) == [1]

@@ -179,6 +179,10 @@ def test_a_worker_that_dies_is_started_again(demo: Start, home: Path) -> None:
     worker.kill()
     assert process.stdout
     assert any("The worker ended (code -9); starting it again" in line for line in process.stdout)
+    # In the middle of starting it: a handler that raises would be lost in the fork.
+    process.terminate()
+    assert ended(process, 40)[0] == 0
+    assert processes_of(home) == []
 
 
 def test_a_process_that_keeps_dying_ends_the_group_with_its_last_words(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_tuples_come_back_as_the_lists_they_will_be() -> None:
 @pytest.mark.parametrize(
     "value",
     [math.nan, math.inf, -math.inf, {"deep": [1, {"er": math.nan}]}, object(), {1, 2}, b"bytes", {(1, 2): 3}],
-    ids=repr,
+    ids=["nan", "inf", "minus inf", "deep nan", "object", "set", "bytes", "tuple key"],
 )
 def test_what_is_not_json_is_refused(value: Any) -> None:
     with pytest.raises(NotJSON, match="arguments"):

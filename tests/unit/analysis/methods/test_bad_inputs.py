@@ -54,6 +54,7 @@ def test_a_file_without_content_is_refused(analyse: Analyse, content: bytes) -> 
         (bytes(range(256)) * 20, "not text"),
         (b"<!DOCTYPE html><html><body>1,2</body></html>", "web page"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_file_of_another_kind_is_named_and_refused(analyse: Analyse, content: bytes, looks_like: str) -> None:
     with pytest.raises(InputError, match=looks_like) as refused:
