@@ -10,6 +10,9 @@ ARGS ?=
 DATABASES ?= postgres sqlite
 PYTHONS ?= python3.11 python3.12 python3.13
 
+# They bring databases of their own: once is enough.
+ONCE := tests/integration/test_demo.py tests/integration/test_installed_wheel.py
+
 BIN := $(VENV)/bin
 MANAGE := $(BIN)/python manage.py
 
@@ -46,7 +49,8 @@ check: $(VENV)/.dev ## Lint, format, types, floors, migrations, deployment, Java
 test: $(VENV)/.dev ## Unit and integration tests, on PostgreSQL and again on SQLite
 	for database in $(DATABASES); do \
 		echo "Unit and integration tests on $$database:"; \
-		TEST_DATABASE=$$database $(BIN)/pytest -q $(ARGS) || exit; \
+		once=; [ $$database = sqlite ] || once='$(ONCE:%=--ignore=%)'; \
+		TEST_DATABASE=$$database $(BIN)/pytest -q $$once $(ARGS) || exit; \
 	done
 
 faults: $(VENV)/.dev ## Pull plugs: processes killed, Redis lost, workers frozen
