@@ -27,14 +27,13 @@ from rq.worker import WorkerStatus
 from taskcenter import lifecycle, wire
 from taskcenter.conf import get_settings
 from taskcenter.definitions import known_names
-from taskcenter.exceptions import SoftTimeout
-from taskcenter.models import Task, TaskEvent, Worker
+from taskcenter.models import Task, Worker
 from taskcenter.recovery import TaskRecovery
 
-from .page import Page, Running
+from . import aftermath
+from .page import Page
 from .process import kill_group
 from .slot import Slot
-from .story import delay_of
 
 __all__ = ["TaskCenterWorker"]
 
@@ -151,28 +150,10 @@ class TaskCenterWorker(RQWorker):
         running = child.page.running()
         if running is None:
             return
-        how = _how_it_died(status)
+        how = aftermath.how_it_died(status)
         logger.error("A slot died (%s) while it ran task %s attempt %d", how, running.task_id, running.attempt)
-        self._close_attempt(running, child.killed_for, how)
+        aftermath.close_attempt(running, child.killed_for, how)
         child.page.end()
-
-    def _close_attempt(self, running: Running, killed_for: str, how: str) -> None:
-        fence = Task.objects.of_attempt(running.task_id, running.attempt)
-        task = fence.first()
-        if task is None:
-            return
-        match killed_for:
-            case "cancel":
-                lifecycle.cancelled(task)
-            case "shutdown" if task.max_crashes:  # with none allowed, it must not be begun twice
-                lifecycle.hand_back(task.id, task.attempt, "Its worker was shut down; it will run again.")
-            case "timeout":
-                text = f"It ran past its limit of {running.timeout:g} seconds, did not stop when told, and was killed."
-                failure = lifecycle.Failure("", text, kind=TaskEvent.Kind.TIMED_OUT)
-                lifecycle.fail(task, failure, delay=delay_of(task, SoftTimeout(text)))
-            case _:
-                text = f"Its process died: {how}."
-                lifecycle.crash(task.id, task.attempt, lifecycle.Failure("", text, kind=TaskEvent.Kind.CRASHED))
 
     def _enforce_limits(self) -> None:
         now = time.monotonic()
@@ -323,10 +304,3 @@ def _signal(pid: int, number: int) -> None:
         os.kill(pid, number)
     except ProcessLookupError:
         return
-
-
-def _how_it_died(status: int) -> str:
-    code = os.waitstatus_to_exitcode(status)
-    if code >= 0:
-        return f"exit code {code}"
-    return f"signal {signal.Signals(-code).name}"
