@@ -19,11 +19,15 @@ CLIPPED = """() => [...document.querySelectorAll('h1,h2,h3,p,a,button,label,dt,d
   })
   .map(e => e.tagName + ' ' + e.className + ': ' + e.textContent.trim().slice(0, 60))"""
 
+# A colour on its way from one theme to the other is nobody's choice.
+STILL = "*, ::before, ::after { transition: none !important; animation: none !important }"
+
 SCROLLS = "() => document.scrollingElement.scrollWidth - document.documentElement.clientWidth"
 
 
 def faults_of(page: Page) -> list[str]:
     """What is wrong with the page as it is shown now, one line each."""
+    page.add_style_tag(content=STILL)
     found = [f"clipped: {text}" for text in page.evaluate(CLIPPED)]
     sideways = page.evaluate(SCROLLS)
     if sideways > 0:

@@ -38,8 +38,29 @@ def test_with_sockets_blocked_the_page_polls_and_the_report_appears(
     widget = page.locator("task-progress")
     expect(widget).to_have_attribute("data-conn", "polling", timeout=PATIENCE)
     process("rqworker", "analysis")
-    expect(widget).to_have_attribute("state", "processing", timeout=PATIENCE)
     expect(page.get_by_role("link", name=re.compile("Report ready"))).to_be_visible(timeout=PATIENCE)
+
+
+def test_with_sockets_blocked_the_page_polls_every_state(
+    page: Page,
+    login: Callable[..., None],
+    block_sockets: Callable[[Page], None],
+    process: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    book = Book(tmp_path / "ledger.sqlite3")
+    user = make_user("ann")
+    task_id = hold.using(owner=user, title="Held").enqueue().id
+    login(user)
+    block_sockets(page)
+    page.goto(f"/tasks/tasks/{task_id}/")
+    widget = page.locator("task-progress").first
+    expect(widget).to_have_attribute("data-conn", "polling", timeout=PATIENCE)
+    expect(widget).to_have_attribute("state", "pending")
+    process("rqworker", "default", LEDGER_PATH=str(book.path))
+    expect(widget).to_have_attribute("state", "processing", timeout=PATIENCE)
+    book.open_gate(1)
+    expect(widget).to_have_attribute("state", "completed", timeout=PATIENCE)
 
 
 def test_a_page_catches_up_after_the_server_was_killed_in_the_middle(
