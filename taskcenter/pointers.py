@@ -28,7 +28,6 @@ __all__ = [
     "PREFIX",
     "count_all",
     "forget",
-    "forget_orphans",
     "is_pointer",
     "pointer_id",
     "push",
@@ -182,8 +181,3 @@ def hashes(queue: str) -> Iterable[UUID]:
         task_id = task_id_of(as_text(key).rpartition(":")[2])
         if task_id:
             yield task_id
-
-
-def forget_orphans(queue: str, task_ids: Sequence[UUID]) -> None:
-    """Delete the job hashes of these tasks."""
-    try_redis(lambda client: forget(client, map(pointer_id, task_ids)), queue=queue)

@@ -41,14 +41,11 @@ class Swept:
     promoted: int = 0
     workers_retired: int = 0
     pointers_pushed: int = 0
-    orphans_deleted: int = 0
     errors: int = 0
 
     @property
     def did_anything(self) -> bool:
-        return bool(
-            self.recovered or self.promoted or self.workers_retired or self.pointers_pushed or self.orphans_deleted
-        )
+        return bool(self.recovered or self.promoted or self.workers_retired or self.pointers_pushed)
 
 
 class TaskRecovery:

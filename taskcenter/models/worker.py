@@ -34,10 +34,6 @@ class WorkerQuerySet(models.QuerySet["Worker"]):
         """Say that the worker is no more; False when somebody said so before."""
         return bool(self.filter(id=worker_id, stopped_at=None).update(stopped_at=timezone.now()))
 
-    def living_ids(self, ids: set[uuid.UUID]) -> set[uuid.UUID]:
-        """Which of these workers are alive."""
-        return set(self.alive().filter(id__in=ids).values_list("id", flat=True))
-
 
 class Worker(models.Model):
     """One incarnation of a worker process; its id is never used again."""
