@@ -1,6 +1,7 @@
 # Needs make and Python 3.11 or newer; everything else goes into a virtual environment beside this file.
 #   PYTHON     the interpreter that makes the environment (python3)
 #   ARGS       passed on to the command behind demo, test, faults, browser and requirements
+#   SEED, SECONDS, TASKS  of soak (a random one, 600, 100000)
 #   DATABASES  what test runs on (postgres sqlite)
 #   PYTHONS    the interpreters of matrix (python3.11 python3.12 python3.13)
 
@@ -10,6 +11,10 @@ ARGS ?=
 DATABASES ?= postgres sqlite
 PYTHONS ?= python3.11 python3.12 python3.13
 
+SEED ?=
+SECONDS ?= 600
+TASKS ?= 100000
+
 # They bring databases of their own: once is enough.
 ONCE := tests/integration/test_demo.py tests/integration/test_installed_wheel.py
 
@@ -18,7 +23,7 @@ MANAGE := $(BIN)/python manage.py
 
 .DEFAULT_GOAL := help
 .SILENT:
-.PHONY: help setup demo run check test faults browser matrix screenshots requirements clean
+.PHONY: help setup demo run check test faults soak bench browser matrix screenshots requirements clean
 
 help: ## Say what can be made
 	sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -55,6 +60,12 @@ test: $(VENV)/.dev ## Unit and integration tests, on PostgreSQL and again on SQL
 
 faults: $(VENV)/.dev ## Pull plugs: processes killed, Redis lost, workers frozen
 	TEST_DATABASE=$${TEST_DATABASE:-postgres} $(BIN)/pytest -q tests/faults $(ARGS)
+
+soak: $(VENV)/.dev ## Many tasks, random kills meanwhile, then every promise is checked
+	$(BIN)/python -m tests.soak --seconds $(SECONDS) --tasks $(TASKS) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+bench: $(VENV)/.dev ## Measure against Celery, Procrastinate and others, on the same servers
+	$(BIN)/python -m benchmarks $(ARGS)
 
 browser: $(VENV)/.dev ## What people do, in a real Chromium
 	TEST_DATABASE=$${TEST_DATABASE:-postgres} $(BIN)/pytest -q tests/browser $(ARGS)

@@ -13,6 +13,7 @@ public rooms are `taskcenter.models`, `progress`, `reports`, `charts`, `queues`,
 
 from .definitions import Exponential, TaskDefinition, exponential, task
 from .exceptions import (
+    AlreadyEnqueued,
     Cancelled,
     ConfigurationError,
     InvalidPayload,
@@ -26,6 +27,7 @@ from .states import FINAL, LIVE, State
 __all__ = [
     "FINAL",
     "LIVE",
+    "AlreadyEnqueued",
     "Cancelled",
     "ConfigurationError",
     "Exponential",

@@ -9,11 +9,27 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from .compat import BaseTaskBackend, TaskError, TaskResult, TaskResultDoesNotExist, TaskResultStatus, task_enqueued
+import django
+
+from .compat import (
+    BaseTaskBackend,
+    InvalidTask,
+    TaskError,
+    TaskResult,
+    TaskResultDoesNotExist,
+    TaskResultStatus,
+    is_heard,
+    task_enqueued,
+)
 from .conf import redis_queues
 from .definitions import TaskDefinition, find
-from .exceptions import UnknownDefinition
+from .exceptions import NotJSON, UnknownDefinition
 from .states import State
+
+if TYPE_CHECKING or django.VERSION < (6, 0):
+    from django_tasks.utils import normalize_json
+else:
+    from django.utils.json import normalize_json
 
 if TYPE_CHECKING:
     from .models import Task
@@ -48,20 +64,28 @@ class TaskCenterBackend(BaseTaskBackend):
         from .enqueue import enqueue  # noqa: PLC0415 see the top of this file
 
         self.validate_task(task)
-        row, is_new = enqueue(task, args, kwargs)
+        try:
+            row, is_new = enqueue(task, args, kwargs)
+        except NotJSON:
+            row, is_new = enqueue(task, _as_django_takes_it(args), _as_django_takes_it(kwargs))
         result = self.result_of(row, task)
-        if is_new:
+        if is_new and is_heard(task_enqueued):
             task_enqueued.send(type(self), task_result=result)
         return result
 
-    def enqueue_many(self, task: TaskDefinition, arguments: Sequence[dict[str, Any]]) -> list[TaskResult]:
+    def enqueue_many(self, task: TaskDefinition, arguments: Sequence[dict[str, Any]]) -> Sequence[TaskResult]:
         """See TaskDefinition.enqueue_many()."""
-        from .enqueue import enqueue_many  # noqa: PLC0415 as above
+        from .enqueue import Built, enqueue_many  # noqa: PLC0415 as above
 
         self.validate_task(task)
-        results = [self.result_of(row, task) for row in enqueue_many(task, arguments)]
-        for result in results:
-            task_enqueued.send(type(self), task_result=result)
+        try:
+            rows = enqueue_many(task, arguments)
+        except NotJSON:
+            rows = enqueue_many(task, _as_django_takes_it(arguments))
+        results = Built(len(rows), lambda index: self.result_of(rows[index], task))
+        if is_heard(task_enqueued):
+            for result in results:
+                task_enqueued.send(type(self), task_result=result)
         return results
 
     def get_result(self, result_id: str) -> TaskResult:
@@ -70,14 +94,21 @@ class TaskCenterBackend(BaseTaskBackend):
 
         try:
             row = Task.objects.get(id=UUID(str(result_id)))
-            definition = find(row.definition)
+            definition = self._as_enqueued(row)
         except (ValueError, Task.DoesNotExist, UnknownDefinition) as error:
             raise TaskResultDoesNotExist(result_id) from error
+        return self.result_of(row, definition)
+
+    def _as_enqueued(self, row: Task) -> TaskDefinition:
+        definition = find(row.definition)
         changes = {"priority": row.priority, "queue_name": row.queue, "run_after": row.run_after, "backend": self.alias}
-        return self.result_of(row, definition.using(**changes))  # type: ignore[arg-type]
+        try:
+            return definition.using(**changes)  # type: ignore[arg-type]
+        except InvalidTask:
+            return definition  # the settings have lost its queue since
 
     def result_of(self, row: Task, definition: TaskDefinition) -> TaskResult:
-        """The row in Django's words."""
+        """The row in Django's words; without a query, unless the task has had trouble."""
         result: TaskResult = TaskResult(
             task=definition,
             id=str(row.id),
@@ -89,7 +120,7 @@ class TaskCenterBackend(BaseTaskBackend):
             args=row.args,
             kwargs=row.kwargs,
             backend=self.alias,
-            errors=_errors(row) if row.attempt else [],
+            errors=_errors(row) if row.failures or row.crashes else [],
             worker_ids=[str(row.worker_id or "")] * row.attempt,
         )
         # How Django's own backends fill this field of a frozen class.
@@ -98,11 +129,25 @@ class TaskCenterBackend(BaseTaskBackend):
 
 
 def _errors(row: Task) -> list[TaskError]:
-    events = row.events.told().filter(level="error")
+    """What ended attempts badly, oldest first."""
+    from .models import TaskEvent  # noqa: PLC0415 see the top of this file
+
+    kinds = (TaskEvent.Kind.FAILED, TaskEvent.Kind.TIMED_OUT, TaskEvent.Kind.CRASHED)
     return [
         TaskError(
-            exception_class_path=event.data.get("type") or "builtins.RuntimeError", traceback=event.data["traceback"]
+            exception_class_path=event.data.get("type") or "builtins.RuntimeError",
+            traceback=event.data.get("traceback", ""),
         )
-        for event in events
-        if "traceback" in event.data
+        for event in row.events.told().filter(kind__in=kinds)
     ]
+
+
+def _as_django_takes_it(value: Any) -> Any:
+    """Bytes, and every sequence and mapping, as Django's own backends make JSON of them.
+
+    Asked only after ours has refused: most arguments are JSON already. Raises NotJSON in Django's words.
+    """
+    try:
+        return normalize_json(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise NotJSON(f"The arguments cannot be kept as JSON: {error}.") from error

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
 import uuid
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import django
 from django.db import transaction
+from django.dispatch import Signal
 
 __all__ = [
     "BaseTaskBackend",
@@ -22,6 +25,8 @@ __all__ = [
     "TaskResultDoesNotExist",
     "TaskResultStatus",
     "after_commit",
+    "is_heard",
+    "strangers_listen",
     "task_backends",
     "task_enqueued",
     "task_finished",
@@ -31,6 +36,7 @@ __all__ = [
 
 # mypy reads the backport's types only: it is the one with annotations.
 if TYPE_CHECKING or django.VERSION < (6, 0):
+    from django_tasks import signals as task_signals
     from django_tasks import task_backends
     from django_tasks.backends.base import BaseTaskBackend
     from django_tasks.base import Task as DjangoTask
@@ -40,6 +46,7 @@ if TYPE_CHECKING or django.VERSION < (6, 0):
     from django_tasks.exceptions import TaskResultDoesNotExist
     from django_tasks.signals import task_enqueued, task_finished, task_started
 else:
+    from django.tasks import signals as task_signals
     from django.tasks import task_backends
     from django.tasks.backends.base import BaseTaskBackend
     from django.tasks.base import Task as DjangoTask
@@ -49,12 +56,34 @@ else:
     from django.tasks.signals import task_enqueued, task_finished, task_started
 
 
-def after_commit(function: Callable[..., Any], *args: Any) -> None:
+_SIGNALS = task_signals.__name__
+tasks_logger = task_signals.logger
+
+
+def after_commit(function: Callable[..., Any], *args: Any, using: str | None = None) -> None:
     """Call it when the transaction commits; what it raises is logged and never reaches the caller.
 
-    A lambda, because Django 5.2 asks a robust function for its `__qualname__`, which a partial lacks.
+    `using` is the alias of the database whose commit is meant. A lambda, because Django 5.2 asks a robust
+    function for its `__qualname__`, which a partial lacks.
     """
-    transaction.on_commit(lambda: function(*args), robust=True)
+    transaction.on_commit(lambda: function(*args), using=using, robust=True)
+
+
+def strangers_listen(signal: Signal) -> bool:
+    """Whether anybody but Django itself, which only logs, is connected to one of the three signals."""
+    return any(getattr(_listener(entry), "__module__", _SIGNALS) != _SIGNALS for entry in signal.receivers)
+
+
+def _listener(entry: tuple[Any, ...]) -> Any:
+    """The function of an entry of `Signal.receivers`: (key, receiver, …), weak most often, None once dead."""
+    receiver = entry[1]
+    return receiver() if isinstance(receiver, weakref.ReferenceType) else receiver
+
+
+def is_heard(signal: Signal, *, failed: bool = False) -> bool:
+    """Whether sending it would come to anything: a stranger listens, or Django's log line is wanted."""
+    level = logging.DEBUG if signal is task_enqueued else logging.ERROR if failed else logging.INFO
+    return tasks_logger.isEnabledFor(level) or strangers_listen(signal)
 
 
 _lock = threading.Lock()

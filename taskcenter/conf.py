@@ -20,12 +20,14 @@ _NUMBERS = (
     "STALE_AFTER",
     "GRACE",
     "CONCURRENCY",
+    "BATCH",
     "MAX_ATTEMPTS",
     "MAX_CRASHES",
     "ARGS_LIMIT",
     "RESULT_LIMIT",
     "PROGRESS_PER_SECOND",
 )
+MOST_IN_A_BATCH = 64
 _OURS = ("TASKCENTER", "REDIS_URL", "RQ_QUEUES")
 
 
@@ -43,6 +45,8 @@ class Settings:
     """How long a running task may go on after SIGTERM, or after a cancel that it does not hear."""
     CONCURRENCY: int = 1
     """Slots per worker."""
+    BATCH: int = 64
+    """Most short tasks a slot claims at once; 1: each task's end is committed before the next begins."""
     MAX_ATTEMPTS: int = 1
     """How many attempts of a task may fail before it is failed."""
     MAX_CRASHES: int = 3
@@ -101,11 +105,13 @@ def _validated(values: Settings) -> Settings:
     for name in _NUMBERS:
         if isinstance(getattr(values, name), bool) or not isinstance(getattr(values, name), int | float):
             raise ConfigurationError(f"TASKCENTER[{name!r}] must be a number.")
-    for name in ("HEARTBEAT", "STALE_AFTER", "PROGRESS_PER_SECOND", "CONCURRENCY", "MAX_ATTEMPTS"):
+    for name in ("HEARTBEAT", "STALE_AFTER", "PROGRESS_PER_SECOND", "CONCURRENCY", "BATCH", "MAX_ATTEMPTS"):
         if getattr(values, name) <= 0:
             raise ConfigurationError(f"TASKCENTER[{name!r}] must be greater than 0.")
     if values.GRACE < 0 or values.MAX_CRASHES < 0:
         raise ConfigurationError("TASKCENTER['GRACE'] and TASKCENTER['MAX_CRASHES'] cannot be negative.")
+    if values.BATCH > MOST_IN_A_BATCH:
+        raise ConfigurationError(f"TASKCENTER['BATCH'] can be {MOST_IN_A_BATCH} at most.")
     if values.STALE_AFTER < 2 * values.HEARTBEAT:
         raise ConfigurationError(
             "TASKCENTER['STALE_AFTER'] must be at least twice TASKCENTER['HEARTBEAT'], "

@@ -6,10 +6,12 @@ imported; the text of a row is never imported.
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from inspect import isawaitable
 from typing import Any, Literal, TypeVar, overload
 
@@ -18,16 +20,24 @@ from django.conf import settings as django_settings
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
-from .compat import DjangoTask, TaskResult
+from .compat import DjangoTask, InvalidTask, TaskResult
 from .conf import get_settings
 from .exceptions import ConfigurationError, UnknownDefinition
 
 __all__ = ["Exponential", "TaskDefinition", "backend_alias", "exponential", "find", "known_names", "task"]
 
 BACKEND = "taskcenter.backend.TaskCenterBackend"
+NAME_LIMIT = 255
+"""Characters of a dotted name that a row has room for."""
+PRIORITIES = range(-100, 101)
+COUNT_LIMIT = 2**31 - 1
+"""The largest number that a row has room for."""
 
 Backoff = float | tuple[float, ...] | Callable[[BaseException, Any], float | None]
 """Seconds; seconds per failure (the last one repeats); or `(exception, task_result) -> seconds | None`."""
+
+ON_CONFLICT = ("return", "raise", "replace")
+"""What to do when a live task holds the unique key."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -77,13 +87,18 @@ class TaskDefinition(DjangoTask):
     title: str = ""
     """What people see instead of the definition's name."""
     unique_key: str | None = None
-    """At most one live task per key."""
+    """At most one live task per key; within one definition."""
+    on_conflict: str = "return"
+    """What enqueue does when a live task holds the key: "return" it; "raise" AlreadyEnqueued; or "replace" it
+    while it waits: it is cancelled, with an event that names the new task. One that runs is returned."""
     tags: tuple[str, ...] = ()
     """Words to find the task by."""
     metadata: tuple[tuple[str, Any], ...] = ()
     """Anything JSON that travels with the task."""
 
     def __post_init__(self) -> None:
+        for problem in _problems(self):
+            raise InvalidTask(problem)
         super().__post_init__()
         known = _registry.get(self.module_path)
         if known is None or known.func is not self.func:
@@ -100,25 +115,29 @@ class TaskDefinition(DjangoTask):
     def using(self, *, run_after: datetime | timedelta | None = None, **changes: Any) -> TaskDefinition:
         """A copy with other options; `run_after` may be a time or a delay.
 
-        Raises TypeError on an option that does not exist.
+        Raises TypeError on an option that does not exist, InvalidTask on a value that cannot work.
         """
         if isinstance(run_after, timedelta):
             run_after = timezone.now() + run_after
         given = {key: value for key, value in changes.items() if value is not None}
         if isinstance(given.get("metadata"), dict):
             given["metadata"] = tuple(given["metadata"].items())
-        if "tags" in given:
-            given["tags"] = tuple(given["tags"])
+        for name in ("tags", "backoff"):
+            if isinstance(given.get(name), list):
+                given[name] = tuple(given[name])
         if run_after is not None:
             given["run_after"] = run_after
         return replace(self, **given)
 
-    def enqueue_many(self, arguments: Sequence[dict[str, Any]]) -> list[TaskResult]:
-        """One task per dict of keyword arguments, in one transaction and one push."""
-        results: list[TaskResult] = self.get_backend().enqueue_many(self, arguments)  # type: ignore[attr-defined]
+    def enqueue_many(self, arguments: Sequence[dict[str, Any]]) -> Sequence[TaskResult]:
+        """One task per dict of keyword arguments: all or none, in one transaction and one push.
+
+        The results are built when they are looked at.
+        """
+        results: Sequence[TaskResult] = self.get_backend().enqueue_many(self, arguments)  # type: ignore[attr-defined]
         return results
 
-    async def aenqueue_many(self, arguments: Sequence[dict[str, Any]]) -> list[TaskResult]:
+    async def aenqueue_many(self, arguments: Sequence[dict[str, Any]]) -> Sequence[TaskResult]:
         """See enqueue_many()."""
         return await sync_to_async(self.enqueue_many, thread_sensitive=True)(arguments)
 
@@ -126,6 +145,11 @@ class TaskDefinition(DjangoTask):
         """Run the function here and now, also when it is a coroutine function."""
         outcome = self.func(*args, **kwargs)
         return async_to_sync(_awaited)(outcome) if isawaitable(outcome) else outcome
+
+    @cached_property
+    def module_path(self) -> str:
+        """The dotted name that the registry and rows know it by."""
+        return f"{self.func.__module__}.{self.func.__qualname__}"
 
     @property
     def attempts_allowed(self) -> int:
@@ -212,6 +236,64 @@ def find(name: str) -> TaskDefinition:
 def known_names() -> list[str]:
     """The dotted names of all definitions registered in this process, sorted."""
     return sorted(_registry)
+
+
+def _problems(definition: TaskDefinition) -> Iterator[str]:
+    """What cannot work in its options, as sentences for whoever wrote them."""
+    given = definition
+    if given.timeout is not None and not (_is_number(given.timeout) and given.timeout > 0):
+        yield f"timeout must be a number of seconds greater than 0, or None for no limit; not {given.timeout!r}."
+    if given.max_attempts is not None and not _is_count(given.max_attempts, least=1):
+        yield f"max_attempts must be a whole number of at least 1, not {given.max_attempts!r}."
+    if given.max_crashes is not None and not _is_count(given.max_crashes, least=0):
+        yield f"max_crashes must be a whole number of at least 0, not {given.max_crashes!r}."
+    if given.priority not in PRIORITIES:
+        yield f"priority must be a whole number between -100 and 100. It is {given.priority!r}."
+    if not _is_backoff(given.backoff):
+        yield (
+            "backoff must be seconds, a list of seconds, exponential(…), or a function of the exception and the "
+            f"result; not {given.backoff!r}."
+        )
+    yield from _textual_problems(given)
+    yield from _time_problems(given.run_after)
+
+
+def _textual_problems(given: TaskDefinition) -> Iterator[str]:
+    if given.on_conflict not in ON_CONFLICT:
+        yield f"on_conflict must be one of {', '.join(ON_CONFLICT)}; not {given.on_conflict!r}."
+    if given.unique_key is not None and not (isinstance(given.unique_key, str) and given.unique_key):
+        yield f"unique_key must be text that is not empty, or None; not {given.unique_key!r}."
+    if not isinstance(given.title, str) or "\0" in given.title:
+        yield f"title must be text without NUL characters, not {given.title!r}."
+    if not isinstance(given.tags, tuple) or not all(isinstance(tag, str) for tag in given.tags):
+        yield f"tags must be a list of words, not {given.tags!r}."
+    if len(given.module_path) > NAME_LIMIT:
+        yield f"The dotted name {given.module_path!r} is longer than {NAME_LIMIT} characters."
+
+
+def _time_problems(run_after: Any) -> Iterator[str]:
+    """Django Tasks refuses naive times under USE_TZ; the reverse would fail later, when times are compared."""
+    if run_after is None:
+        return
+    if not isinstance(run_after, datetime):
+        yield f"run_after must be a datetime or a timedelta, not {run_after!r}."
+    elif not django_settings.USE_TZ and timezone.is_aware(run_after):
+        yield "run_after must be a naive datetime while USE_TZ is False."
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_count(value: Any, *, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= COUNT_LIMIT
+
+
+def _is_backoff(value: Any) -> bool:
+    if isinstance(value, Exponential):
+        return _is_number(value.base) and _is_number(value.cap) and value.base > 0 and value.cap > 0
+    steps = value if isinstance(value, tuple) else (value,)
+    return callable(value) or all(_is_number(step) and step >= 0 for step in steps)
 
 
 async def _awaited(outcome: Any) -> Any:

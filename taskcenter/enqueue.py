@@ -1,81 +1,155 @@
-"""Enqueue: the row first, in the caller's transaction; the pointer when that commits."""
+"""Enqueue: the row first, in the caller's transaction; the pointer when that commits.
+
+Rows go where the database router says, and the pointer waits for the commit of that same database.
+They are written by the statements of `models.inserts`, which send no `post_save`: to hear of new tasks,
+listen to Django's `task_enqueued`.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, overload
+from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.contrib.auth import get_user_model
+from django.db import router, transaction
 from django.utils import timezone
 
-from . import pointers
-from .compat import after_commit
+from . import lifecycle, pointers
+from .compat import after_commit, uuid7
 from .conf import get_settings
 from .definitions import TaskDefinition
+from .exceptions import AlreadyEnqueued, NotJSON
 from .models import Task
-from .payload import checked
+from .models.inserts import Draft, insert, insert_many, row_of
+from .payload import packed, packed_together
+from .pointers import ENOUGH
 from .states import State
 
-__all__ = ["enqueue", "enqueue_many"]
+__all__ = ["Built", "enqueue", "enqueue_many"]
 
-CHUNK = 1000
+T = TypeVar("T")
+
+
+class Built(Sequence[T]):
+    """A sequence whose items are built when somebody looks at them, and kept from then on.
+
+    Most callers of enqueue_many() look at none of ten thousand, or at their ids.
+    """
+
+    def __init__(self, length: int, build: Callable[[int], T]) -> None:
+        self._length = length
+        self._build = build
+        self._built: dict[int, T] = {}
+
+    def __len__(self) -> int:
+        return self._length
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[T]: ...
+
+    def __getitem__(self, index: int | slice) -> T | list[T]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(self._length))]
+        number = range(self._length)[index]  # counts from the end, and raises IndexError, as a list does
+        if number not in self._built:
+            self._built[number] = self._build(number)
+        return self._built[number]
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self._length} items>"
 
 
 def enqueue(definition: TaskDefinition, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Task, bool]:
-    """One task; and whether it is new: a live one with the same `unique_key` is returned as it is.
+    """One task; and whether it is new: for a `unique_key` that a live task holds see `on_conflict`.
 
-    Raises InvalidPayload before anything is written.
+    Raises InvalidPayload before anything is written; AlreadyEnqueued for `on_conflict="raise"`.
     """
-    task = _row(definition, args, kwargs)
-    if task.unique_key is None:
-        task.save(force_insert=True)
-    else:
-        found = _insert_unique(task)
-        if found is not task:
-            return found, False
-    _wake([task])
-    return task, True
+    alias = router.db_for_write(Task)
+    draft = _draft(definition)
+    draft["id"] = uuid7()
+    draft["args"], draft["kwargs"] = _packed_call(args, kwargs)
+    holder = _write(alias, draft, definition.on_conflict)
+    if holder is not None:
+        return holder, False
+    _wake(alias, draft, [draft["id"]])
+    return _row(alias, draft, definition.owner), True
 
 
-def enqueue_many(definition: TaskDefinition, arguments: Sequence[dict[str, Any]]) -> list[Task]:
+def enqueue_many(definition: TaskDefinition, arguments: Sequence[dict[str, Any]]) -> Built[Task]:
     """One task per dict of keyword arguments: all of them or none, one push for all.
 
-    Raises InvalidPayload before anything is written, ValueError for a definition with a `unique_key`.
+    The rows given back are built when they are looked at. Raises InvalidPayload before anything is
+    written, ValueError for a definition with a `unique_key`.
     """
     if definition.unique_key is not None:
         raise ValueError("enqueue_many() makes many tasks; a unique_key allows one.")
-    tasks = [_row(definition, (), kwargs) for kwargs in arguments]
-    with transaction.atomic():
-        Task.objects.bulk_create(tasks, batch_size=CHUNK)
-        _wake(tasks)
-    return tasks
+    alias = router.db_for_write(Task)
+    draft = {**_draft(definition), "args": "[]"}
+    texts = [_packed_kwargs(kwargs) for kwargs in arguments]
+    ids = [uuid7() for _ in texts]
+    with transaction.atomic(using=alias):
+        insert_many(alias, draft, ids, texts)
+        _wake(alias, draft, ids)
+    return Built(
+        len(ids), lambda index: _row(alias, {**draft, "id": ids[index], "kwargs": texts[index]}, definition.owner)
+    )
 
 
-def _row(definition: TaskDefinition, args: Sequence[Any], kwargs: dict[str, Any]) -> Task:
-    settings = get_settings()
-    payload = checked([list(args), kwargs], limit=settings.ARGS_LIMIT, what="arguments")
-    extras = checked(
-        [list(definition.tags), dict(definition.metadata)], limit=settings.ARGS_LIMIT, what="tags and metadata"
-    )
-    delayed = definition.run_after is not None and definition.run_after > timezone.now()
-    return Task(
-        definition=definition.module_path,
-        queue=definition.queue_name,
-        priority=definition.priority,
-        state=State.SCHEDULED if delayed else State.PENDING,
-        run_after=definition.run_after if delayed else None,
-        max_attempts=definition.attempts_allowed,
-        max_crashes=definition.crashes_allowed,
-        timeout=definition.timeout,
-        args=payload[0],
-        kwargs=payload[1],
-        tags=extras[0],
-        metadata=extras[1],
-        title=definition.title[:255],
-        owner=definition.owner,
-        unique_key=_hashed(definition),
-    )
+def _packed_call(args: Sequence[Any], kwargs: dict[str, Any]) -> list[str]:
+    limit = get_settings().ARGS_LIMIT
+    return packed_together((list(args), kwargs), limit=limit, what="arguments")
+
+
+def _packed_kwargs(kwargs: dict[str, Any]) -> str:
+    text = packed(kwargs, limit=get_settings().ARGS_LIMIT, what="arguments")
+    if text[0] != "{":
+        raise NotJSON(f"Each task's arguments must be a dict, not {type(kwargs).__name__}.")
+    return text
+
+
+def _draft(definition: TaskDefinition) -> Draft:
+    """What the definition decides: all but the id and the arguments."""
+    now = timezone.now()
+    delayed = definition.run_after is not None and definition.run_after > now
+    return {
+        "id": None,
+        "definition": definition.module_path,
+        "queue": definition.queue_name,
+        "priority": definition.priority,
+        "state": State.SCHEDULED.value if delayed else State.PENDING.value,
+        "max_attempts": definition.attempts_allowed,
+        "max_crashes": definition.crashes_allowed,
+        "timeout": definition.timeout,
+        "run_after": definition.run_after if delayed else None,
+        "created_at": now,
+        "args": None,
+        "kwargs": None,
+        "metadata": _packed_extras("metadata", dict(definition.metadata)),
+        "title": definition.title[:255],
+        "tags": _packed_extras("tags", list(definition.tags)),
+        "owner_id": _key_of(definition.owner),
+        "unique_key": _hashed(definition),
+    }
+
+
+def _packed_extras(what: str, value: list[str] | dict[str, Any]) -> str:
+    if not value:
+        return "[]" if isinstance(value, list) else "{}"
+    return packed(value, limit=get_settings().ARGS_LIMIT, what=what)
+
+
+def _key_of(owner: Any) -> Any:
+    """The owner's primary key; raises ValueError for what cannot own a task."""
+    if owner is None:
+        return None
+    if not isinstance(owner, get_user_model()) or owner.pk is None:
+        raise ValueError(f"A task's owner must be a saved {get_user_model().__name__}, not {owner!r}.")
+    return owner.pk
 
 
 def _hashed(definition: TaskDefinition) -> str | None:
@@ -84,22 +158,54 @@ def _hashed(definition: TaskDefinition) -> str | None:
     return hashlib.sha256(f"{definition.module_path}\0{definition.unique_key}".encode()).hexdigest()
 
 
-def _insert_unique(task: Task) -> Task:
-    """Insert, or find the live task that holds the key; it may end between the two, so try again."""
-    while True:
-        try:
-            with transaction.atomic():
-                task.save(force_insert=True)
-        except IntegrityError:
-            holder = Task.objects.live().filter(unique_key=task.unique_key).first()
-            if holder is not None:
+def _row(alias: str, draft: Draft, owner: Any) -> Task:
+    row = row_of(alias, draft)
+    if owner is not None:
+        row.owner = owner  # as the ORM has it: nobody needs to read it again
+    return row
+
+
+def _write(alias: str, draft: Draft, on_conflict: str) -> Task | None:
+    """Insert the task; or the live one that holds its key, when that is to stay.
+
+    The holder may end between the two looks: then there is none, and the insert is tried again.
+    """
+    if draft["unique_key"] is None:
+        insert(alias, draft)
+        return None
+    if on_conflict == "replace":
+        return _write_in_place(alias, draft)
+    while not insert(alias, draft):
+        holder = _holder(alias, draft)
+        if holder is None:
+            continue
+        if on_conflict == "raise":
+            raise AlreadyEnqueued(holder)
+        return holder
+    return None
+
+
+def _write_in_place(alias: str, draft: Draft) -> Task | None:
+    """Insert the task in place of a holder that waits; or the holder, when that has begun.
+
+    The holder's row is locked before its state is judged: no worker can take it in between.
+    """
+    with transaction.atomic(using=alias):
+        while not insert(alias, draft):
+            holder = _holder(alias, draft, lock=True)
+            if holder is None:
+                continue
+            if holder.state == State.PROCESSING:
                 return holder
-            if not task.unique_key or Task.objects.filter(id=task.id).exists():
-                raise
-        else:
-            return task
+            lifecycle.request_cancel(holder.id, reason=f"Replaced by task {draft['id']}.")
+    return None
 
 
-def _wake(tasks: Sequence[Task]) -> None:
-    due = [(task.id, task.queue) for task in tasks if task.state == State.PENDING]
-    after_commit(pointers.push, due)
+def _holder(alias: str, draft: Draft, *, lock: bool = False) -> Task | None:
+    rows = Task.objects.using(alias).live().filter(unique_key=draft["unique_key"])
+    return (rows.select_for_update() if lock else rows).first()
+
+
+def _wake(alias: str, draft: Draft, ids: Sequence[UUID]) -> None:
+    if draft["state"] == State.PENDING and ids:
+        after_commit(pointers.push, [(task_id, draft["queue"]) for task_id in ids[:ENOUGH]], using=alias)

@@ -1,6 +1,7 @@
 """Everything TaskCenter raises, in one tree.
 
     TaskCenterError
+    ├── AlreadyEnqueued           a live task holds the unique key
     ├── ConfigurationError        a setting that cannot work
     ├── InvalidPayload            arguments or a result that cannot be kept
     │   ├── NotJSON
@@ -21,8 +22,12 @@ a task's own `except Exception` cannot swallow it.
 from __future__ import annotations
 
 from inspect import cleandoc
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ImproperlyConfigured
+
+if TYPE_CHECKING:
+    from .models import Task
 
 
 class TaskCenterError(Exception):
@@ -30,6 +35,17 @@ class TaskCenterError(Exception):
 
     def __init__(self, message: str = "") -> None:
         super().__init__(message or cleandoc(type(self).__doc__ or ""))
+
+
+class AlreadyEnqueued(TaskCenterError):
+    """A live task holds this unique key."""
+
+    def __init__(self, holder: Task) -> None:
+        super().__init__(f"Task {holder.id} ({holder.label}) holds this unique key and is {holder.state}.")
+        self.task = holder
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), (self.task,))
 
 
 class ConfigurationError(TaskCenterError, ImproperlyConfigured):

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
+import redis
 from django.urls import NoReverseMatch, reverse
 
 from .compat import after_commit
@@ -17,14 +19,24 @@ from .states import State
 from .wire import notice_channel, try_redis
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-__all__ = ["announce_unread", "mark_read", "outcome_text", "record", "unread_count"]
+__all__ = [
+    "Key",
+    "announce_new",
+    "announce_unread",
+    "completed_text",
+    "mark_read",
+    "outcome_text",
+    "record",
+    "unread_count",
+]
 
 
 _TEXT_LENGTH = 255
 
-_Key = dict[str, Any]
+Key = tuple[UUID, int, Any]
+"""Task id, attempt and the primary key of the recipient."""
 
 
 def record(task: Task) -> None:
@@ -34,27 +46,29 @@ def record(task: Task) -> None:
     """
     if task.owner_id is None or not task.is_final:
         return
-    key = {
-        "task_id": task.pk,
-        "attempt": task.attempt,
-        "kind": str(task.state),
-        "recipient_id": task.owner_id,
-    }
+    key = {"task_id": task.pk, "attempt": task.attempt, "kind": str(task.state), "recipient_id": task.owner_id}
     row = Notification(**key, channel=Notification.Channel.APP, text=outcome_text(task))
     Notification.objects.bulk_create([row], ignore_conflicts=True)
-    after_commit(_publish, key)
+    after_commit(announce_new, [(task.pk, task.attempt, task.owner_id)])
+
+
+def completed_text(label: str) -> str:
+    """What the owner of a completed task is told, in at most 255 characters."""
+    return _short(f"{label} is ready")
 
 
 def outcome_text(task: Task) -> str:
     """How it ended, as a sentence for its owner, in at most 255 characters."""
     match task.state:
         case State.COMPLETED:
-            text = f"{task.label} is ready"
+            return completed_text(task.label)
         case State.CANCELLED:
-            text = f"{task.label} was cancelled"
-        case _:
-            cause = " ".join(task.error_message.split())
-            text = f"{task.label} failed: {cause}" if cause else f"{task.label} failed"
+            return _short(f"{task.label} was cancelled")
+    cause = " ".join(task.error_message.split())
+    return _short(f"{task.label} failed: {cause}" if cause else f"{task.label} failed")
+
+
+def _short(text: str) -> str:
     return text if len(text) <= _TEXT_LENGTH else text[: _TEXT_LENGTH - 1] + "…"
 
 
@@ -77,16 +91,34 @@ def mark_read(user: Any, ids: Iterable[int] | None = None, *, task: Task | None 
 
 
 def announce_unread(user_pk: Any, item: dict[str, Any] | None = None) -> None:
-    """Publish the person's unread count, and what is new, to their open pages."""
-    unread = Notification.objects.filter(recipient=user_pk, channel=Notification.Channel.APP).unread().count()
-    frame = json.dumps({"unread": unread, "item": item})
-    try_redis(lambda redis: redis.publish(notice_channel(user_pk), frame))
+    """Publish a person's unread count, and what is new, to their open pages."""
+    _publish([(user_pk, item)])
 
 
-def _publish(key: _Key) -> None:
-    row = Notification.objects.filter(**key, channel=Notification.Channel.APP).first()
-    item = {"text": row.text, "url": _page(row), "id": row.pk} if row else None
-    announce_unread(key["recipient_id"], item)
+def announce_new(keys: Sequence[Key]) -> None:
+    """Publish these new notifications, and their recipients' unread counts, to open pages.
+
+    Two queries and one round trip, however many there are.
+    """
+    wanted = {(task_id, attempt) for task_id, attempt, _ in keys}
+    rows = Notification.objects.filter(task_id__in=[key[0] for key in keys], channel=Notification.Channel.APP)
+    fresh = [row for row in rows.order_by("id") if (row.task_id, row.attempt) in wanted]
+    items = [{"text": row.text, "url": _page(row), "id": row.pk} for row in fresh]
+    _publish([(row.recipient_id, item) for row, item in zip(fresh, items, strict=True)])
+
+
+def _publish(news: Sequence[tuple[Any, dict[str, Any] | None]]) -> None:
+    unread = Notification.objects.unread_counts({user_pk for user_pk, _ in news})
+
+    def tell(client: redis.Redis) -> None:
+        pipeline = client.pipeline(transaction=False)
+        for user_pk, item in news:
+            frame = json.dumps({"unread": unread.get(user_pk, 0), "item": item})
+            pipeline.publish(notice_channel(user_pk), frame)
+        pipeline.execute()
+
+    if news:
+        try_redis(tell)
 
 
 def _page(row: Notification) -> str:

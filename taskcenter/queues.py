@@ -6,18 +6,21 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.db import router
 from django.utils import timezone
 
-from . import lifecycle
-from .compat import TaskResult
+from . import lifecycle, pointers
+from .compat import TaskResult, after_commit
 from .conf import get_settings, redis_queues
 from .definitions import find, known_names
 from .exceptions import UnknownQueue
-from .models import Task, Worker
+from .models import Queue, Task, Worker
 
 __all__ = ["TaskQueue"]
 
 BATCH = 1000
+MOST_RUNNING = 2**31 - 1
+"""The largest number that a queue's row has room for."""
 
 
 class TaskQueue:
@@ -58,6 +61,50 @@ class TaskQueue:
     async def aget_next_task(self, worker: Worker) -> Task | None:
         """See get_next_task()."""
         return await sync_to_async(self.get_next_task, thread_sensitive=True)(worker)
+
+    def pause(self, reason: str = "") -> bool:
+        """Keep workers from claiming its tasks; False when it was paused before.
+
+        What runs goes on, and tasks can still be enqueued.
+        """
+        return Queue.objects.pause(self.name, reason)
+
+    async def apause(self, reason: str = "") -> bool:
+        """See pause()."""
+        return await sync_to_async(self.pause, thread_sensitive=True)(reason)
+
+    def resume(self) -> bool:
+        """Let workers claim its tasks again, and wake them; False when it was not paused."""
+        resumed = Queue.objects.resume(self.name)
+        if resumed:
+            self._wake()
+        return resumed
+
+    async def aresume(self) -> bool:
+        """See resume()."""
+        return await sync_to_async(self.resume, thread_sensitive=True)()
+
+    def limit(self, max_running: int | None) -> bool:
+        """Let at most so many of its tasks run at once, None: any number; False when that was so before.
+
+        Raises ValueError for less than 1: a queue that shall not move at all is paused.
+        """
+        if max_running is not None and not 1 <= max_running <= MOST_RUNNING:
+            raise ValueError(f"max_running must be from 1 to {MOST_RUNNING}, or None; to stop a queue, pause it.")
+        limited = Queue.objects.limit(self.name, max_running)
+        if limited:
+            self._wake()
+        return limited
+
+    async def alimit(self, max_running: int | None) -> bool:
+        """See limit()."""
+        return await sync_to_async(self.limit, thread_sensitive=True)(max_running)
+
+    def _wake(self) -> None:
+        """Pointers for what waits: the ones that workers popped in vain are gone."""
+        waiting = Task.objects.pending().filter(queue=self.name).in_claim_order().values_list("id", flat=True)
+        wanted = [(task_id, self.name) for task_id in waiting[: pointers.ENOUGH]]
+        after_commit(pointers.push, wanted, using=router.db_for_write(Queue))
 
     def cleanup_old_tasks(self, older_than: timedelta | None = None, *, now: datetime | None = None) -> int:
         """Delete finished tasks of this queue that ended longer ago than that; how many.

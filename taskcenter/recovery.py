@@ -12,15 +12,18 @@ import logging
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.db import DatabaseError
+from django.utils import timezone
 
 from . import lifecycle, pointers
-from .conf import redis_queues
+from .conf import get_settings, redis_queues
 from .lifecycle import Outcome
 from .models import Queue, Task, Worker
+from .models.unknown import waiting_definitions
 from .models.worker import stale_before
 from .states import FINAL, State
 from .wire import UNREACHABLE
@@ -39,13 +42,16 @@ class Swept:
 
     recovered: list[tuple[uuid.UUID, Outcome]] = field(default_factory=list)
     promoted: int = 0
+    unknown_failed: int = 0
     workers_retired: int = 0
     pointers_pushed: int = 0
     errors: int = 0
 
     @property
     def did_anything(self) -> bool:
-        return bool(self.recovered or self.promoted or self.workers_retired or self.pointers_pushed)
+        return bool(
+            self.recovered or self.promoted or self.unknown_failed or self.workers_retired or self.pointers_pushed
+        )
 
 
 class TaskRecovery:
@@ -58,6 +64,7 @@ class TaskRecovery:
             self._recover_one(task, swept)
         swept.promoted = lifecycle.promote()
         swept.workers_retired = self._retire_silent_workers()
+        self._fail_unknown(swept)
         swept.pointers_pushed = self.push_missing_pointers()
         if swept.recovered or swept.workers_retired:
             logger.warning("Recovered %d tasks of %d dead workers", len(swept.recovered), swept.workers_retired)
@@ -108,12 +115,23 @@ class TaskRecovery:
 
     def _recover_one(self, task: Task, swept: Swept) -> None:
         try:
-            outcome = lifecycle.recover(task.id, task.attempt)
-            if outcome.moved:
-                swept.recovered.append((task.id, outcome))
+            swept.recovered.extend(lifecycle.recover(task.id, task.attempt).items())
         except DatabaseError:
             swept.errors += 1
             logger.exception("Task %s could not be recovered; the sweep goes on", task.id)
+
+    def _fail_unknown(self, swept: Swept) -> None:
+        """Fail what has waited for UNKNOWN_FAILS_AFTER where no worker has known its definition for as long."""
+        since = timezone.now() - get_settings().UNKNOWN_FAILS_AFTER
+        try:
+            for definition, queues in _out_of_reach(since).items():
+                failed = lifecycle.fail_unknown(definition, queues, since, limit=BATCH)
+                if failed:
+                    logger.error("Failed %d tasks: no worker knows definition=%s", failed, definition)
+                swept.unknown_failed += failed
+        except DatabaseError:
+            swept.errors += 1
+            logger.exception("Tasks of unknown definitions could not be failed; the sweep goes on")
 
     def _recover_processing(self, task: Task, actor: Any, reason: str) -> Outcome:
         worker = Worker.objects.filter(id=task.worker_id).first() if task.worker_id else None
@@ -123,7 +141,10 @@ class TaskRecovery:
                 state=State.PROCESSING,
                 text=f"Nothing to recover: worker {worker} is alive and runs it.",
             )
-        return lifecycle.recover(task.id, task.attempt, actor=actor, reason=reason)
+        outcomes = lifecycle.recover(task.id, task.attempt, actor=actor, reason=reason)
+        return outcomes.get(task.id) or Outcome(
+            moved=False, state=None, text="Somebody is running it, or put it right before."
+        )
 
     def _wake_again(self, task: Task) -> Outcome:
         if Queue.objects.paused().filter(name=task.queue).exists():
@@ -160,3 +181,39 @@ class TaskRecovery:
             pointers.drop(orphans, queue)
             gone += len(orphans)
         return gone
+
+
+def _out_of_reach(since: datetime) -> dict[str, list[str]]:
+    """Waiting definitions, each with the queues of which no worker has known it since then.
+
+    A deploy must lose nothing. So a queue counts only when its living workers (one at least) have all
+    been up for as long, and when it moves; and so does every worker heard of since, dead by now or
+    not: one that knows the definition may be on its way back.
+    """
+    waiting = waiting_definitions()
+    settled = _settled_queues(since) if waiting else {}
+    missing = {name: [queue for queue, known in settled.items() if name not in known] for name in waiting}
+    missing = {name: queues for name, queues in missing.items() if queues}
+    if missing:
+        _take_out_the_remembered(missing, since)
+    return {name: queues for name, queues in missing.items() if queues}
+
+
+def _settled_queues(since: datetime) -> dict[str, set[str]]:
+    """What living workers know, for each queue that moves and whose living workers are all older than that."""
+    known: dict[str, set[str]] = {}
+    unsettled = set(Queue.objects.paused().values_list("name", flat=True))
+    for worker in Worker.objects.alive():
+        if worker.started_at > since:
+            unsettled.update(worker.queues)
+        for queue in worker.queues:
+            known.setdefault(queue, set()).update(worker.definitions)
+    return {queue: names for queue, names in known.items() if queue not in unsettled}
+
+
+def _take_out_the_remembered(missing: dict[str, list[str]], since: datetime) -> None:
+    """Leave out what a worker knew that has fallen silent or stopped since then."""
+    heard = Worker.objects.filter(heartbeat_at__gt=since).values_list("queues", "definitions")
+    for queues, definitions in heard.iterator(chunk_size=BATCH):
+        for name in missing.keys() & set(definitions):
+            missing[name] = [queue for queue in missing[name] if queue not in queues]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count
@@ -16,23 +17,45 @@ from django.utils import timezone
 
 from taskcenter.conf import redis_queues
 from taskcenter.models import Queue, Task
+from taskcenter.queues import MOST_RUNNING, TaskQueue
 from taskcenter.states import State
 
 from .confirm import reason_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from django.db.models import QuerySet
     from django.urls import URLPattern
 
 __all__ = ["QueueAdmin"]
 
 
+class LimitForm(forms.ModelForm):
+    max_running = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=MOST_RUNNING,
+        label="Most running at once",
+        help_text="Empty: any number. To stop the queue, pause it.",
+    )
+
+    class Meta:
+        model = Queue
+        fields = ("max_running",)
+
+
 @admin.register(Queue)
 class QueueAdmin(admin.ModelAdmin):
-    """Pausing keeps workers from claiming; what runs goes on, and tasks can still be enqueued."""
+    """Pausing keeps workers from claiming; what runs goes on, and tasks can still be enqueued.
 
-    list_display = ("name", "status", "reason")
-    list_display_links = None
+    Only queues that settings name are written to, by the verbs of TaskQueue.
+    """
+
+    list_display = ("name", "status", "reason", "most_running")
+    form = LimitForm
+    fields = ("name", "max_running")
+    readonly_fields = ("name",)
     actions = ("pause_selected", "resume_selected")
     ordering = ("name",)
     show_full_result_count = False
@@ -42,7 +65,8 @@ class QueueAdmin(admin.ModelAdmin):
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+        """Limiting a queue is half of pausing it."""
+        return self.has_pause_permission(request) and (obj is None or obj.name in redis_queues())
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -55,8 +79,7 @@ class QueueAdmin(admin.ModelAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """A queue that settings name gets its row, which changes nothing, when somebody looks at the list."""
-        missing = set(redis_queues()) - set(Queue.objects.values_list("name", flat=True))
-        Queue.objects.bulk_create([Queue(name=name) for name in sorted(missing)], ignore_conflicts=True)
+        Queue.objects.ensure(set(redis_queues()) - set(Queue.objects.values_list("name", flat=True)))
         return super().changelist_view(request, {"title": "Queues", **(extra_context or {})})
 
     @admin.display(description="State")
@@ -66,6 +89,13 @@ class QueueAdmin(admin.ModelAdmin):
     @admin.display(description="Reason")
     def reason(self, queue: Queue) -> str:
         return queue.paused_reason
+
+    @admin.display(description="Most running", empty_value="any number")
+    def most_running(self, queue: Queue) -> int | None:
+        return queue.max_running
+
+    def save_model(self, request: HttpRequest, obj: Queue, form: Any, change: bool) -> None:
+        TaskQueue(obj.name).limit(obj.max_running)
 
     @admin.action(description="Pause…", permissions=["pause"])
     def pause_selected(self, request: HttpRequest, queryset: QuerySet[Queue]) -> HttpResponse:
@@ -84,26 +114,22 @@ class QueueAdmin(admin.ModelAdmin):
         return [*ours, *super().get_urls()]
 
     def pause_view(self, request: HttpRequest) -> HttpResponse:
-        reason = reason_of(request)[:255]
-        return self._carry_out(request, "paused", paused_at=timezone.now(), paused_reason=reason)
+        return self._carry_out(request, "paused", lambda queue: queue.pause(reason_of(request)))
 
     def resume_view(self, request: HttpRequest) -> HttpResponse:
-        return self._carry_out(request, "resumed", paused_at=None, paused_reason="")
+        return self._carry_out(request, "resumed", TaskQueue.resume)
 
-    def _carry_out(self, request: HttpRequest, done: str, **changes: Any) -> HttpResponse:
+    def _carry_out(self, request: HttpRequest, done: str, verb: Callable[[TaskQueue], bool]) -> HttpResponse:
         if not self.has_pause_permission(request):
             raise PermissionDenied
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        running = changes["paused_at"] is None
-        names = request.POST.getlist("name")
-        queues = list(Queue.objects.filter(name__in=names, paused_at__isnull=not running))
-        for queue in queues:
-            Queue.objects.filter(pk=queue.pk).update(**changes)
+        names = [name for name in request.POST.getlist("name") if name in redis_queues()]
+        changed = [name for name in names if verb(TaskQueue(name))]
+        for queue in Queue.objects.filter(name__in=changed):
             self.log_change(request, queue, f"{done.capitalize()}. {reason_of(request)}".strip())
-        level = messages.SUCCESS if queues else messages.WARNING
-        text = ", ".join(queue.name for queue in queues) or "No queue"
-        messages.add_message(request, level, f"{text} {done}.")
+        level = messages.SUCCESS if changed else messages.WARNING
+        messages.add_message(request, level, f"{', '.join(changed) or 'No queue'} {done}.")
         return HttpResponseRedirect(reverse("admin:taskcenter_queue_changelist", current_app=self.admin_site.name))
 
     def _confirmation(self, request: HttpRequest, verb: str, queryset: QuerySet[Queue]) -> HttpResponse:

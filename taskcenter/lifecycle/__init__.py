@@ -1,30 +1,40 @@
 """The only room that writes a task's state. Every move is a guarded UPDATE.
 
-    running.py   what a worker does: claim, complete, fail, crash, snooze, hand back
+    batches.py   what a slot does many times a second: claim, complete, hand back unbegun
+    running.py   how an attempt ends otherwise: fail, crash, cancelled, snooze, hand back
     people.py    what people ask for: cancel, retry
-    sweeps.py    what the passing of time asks for: promote, recover
+    sweeps.py    what the passing of time asks for: promote, recover, fail unknown
 
 Each function returns what came of it; that another attempt owns the row by now is an answer, not an
 error. After the commit one log line is written and watchers are told that the row has changed.
 """
 
+from .batches import Turn, claim, complete, finish, hand_back_unbegun, log, tell, turn, with_note
 from .moves import Failure, Outcome
 from .people import request_cancel, retry
-from .running import cancelled, claim, complete, crash, fail, hand_back, snooze
-from .sweeps import promote, recover
+from .running import cancelled, crash, fail, hand_back, snooze
+from .sweeps import fail_unknown, promote, recover
 
 __all__ = [
     "Failure",
     "Outcome",
+    "Turn",
     "cancelled",
     "claim",
     "complete",
     "crash",
     "fail",
+    "fail_unknown",
+    "finish",
     "hand_back",
+    "hand_back_unbegun",
+    "log",
     "promote",
     "recover",
     "request_cancel",
     "retry",
     "snooze",
+    "tell",
+    "turn",
+    "with_note",
 ]

@@ -13,6 +13,7 @@ from django.utils import timezone
 from taskcenter import notifications, pointers, progress, reports
 from taskcenter.compat import after_commit
 from taskcenter.models import Task, TaskEvent, TaskQuerySet
+from taskcenter.models.engine import Claimed
 from taskcenter.states import FINAL, State, may_move
 
 logger = logging.getLogger("taskcenter")
@@ -64,7 +65,7 @@ def move(rows: TaskQuerySet, task: Task, new: State, **changes: Any) -> bool:
     for name, value in changes.items():
         setattr(task, name, value)
     task.state, task.rev = new, task.rev + 1
-    after_commit(write_log, log_line(task, old))
+    after_commit(write_log, log_line(task, old, new))
     tell_watchers(task)
     return True
 
@@ -84,16 +85,20 @@ def tell_watchers(task: Task) -> None:
     after_commit(progress.announce, task.id, task.rev)
 
 
-def log_line(task: Task, old: State) -> dict[str, str | int]:
+def log_line(row: Task | Claimed, old: State, new: State) -> dict[str, str | int]:
     """The move as fields, taken now: the row may have moved on by the time they are written."""
     return {
-        "task_id": str(task.id),
+        "task_id": str(row.id),
         "old_state": str(old),
-        "state": str(task.state),
-        "attempt": task.attempt,
-        "queue": task.queue,
-        "definition": task.definition,
+        "state": str(new),
+        "attempt": row.attempt,
+        "queue": row.queue,
+        "definition": row.definition,
     }
+
+
+def log_move(row: Task | Claimed, old: State, new: State) -> None:
+    write_log(log_line(row, old, new))
 
 
 def write_log(fields: dict[str, str | int]) -> None:

@@ -1,56 +1,19 @@
-"""What a worker does with a task: claim it, and bring it to an end of one kind or another."""
+"""How an attempt ends when it does not simply return: fail, crash, stop, snooze, hand back."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
 from typing import Any
 
 from django.db import transaction
 from django.db.models import F
-from django.utils import timezone
 
-from taskcenter.models import Queue, Task, TaskEvent
+from taskcenter.models import Task, TaskEvent
 from taskcenter.states import State
 
 from .moves import MESSAGE_LIMIT, Failure, Outcome, later, move, owned, settle, superseded, wake
 
 Kind = TaskEvent.Kind
-
-
-def claim(queues: Sequence[str], definitions: Sequence[str], worker_id: uuid.UUID, *, limit: int = 1) -> list[Task]:
-    """Take up to `limit` of the best tasks that may run now; highest priority first, then oldest.
-
-    Rows locked by a rival are left to it. Each claim raises `attempt`: the fence of everything after.
-    """
-    with transaction.atomic():
-        rows = Task.objects.claimable(queues, definitions).exclude(queue__in=Queue.objects.paused().values("name"))
-        return [task for task in rows.taken(limit) if _begin(task, worker_id)]
-
-
-def _begin(task: Task, worker_id: uuid.UUID) -> bool:
-    now = timezone.now()
-    started = task.started_at or now
-    attempt = task.attempt + 1
-    changes = {
-        "attempt": attempt,
-        "worker_id": worker_id,
-        "attempted_at": now,
-        "started_at": started,
-        "run_after": None,
-    }
-    return move(Task.objects.all(), task, State.PROCESSING, **changes)
-
-
-def complete(task: Task, result: Any) -> Outcome:
-    """The attempt's function returned: keep the result, the report and the notification in one commit."""
-    with transaction.atomic():
-        fence = Task.objects.of_attempt(task.id, task.attempt)
-        error = {"error_type": "", "error_message": "", "fingerprint": ""}
-        if not move(fence, task, State.COMPLETED, result=result, progress=1.0, **error):
-            return superseded(task, "completed")
-        settle(task)
-    return Outcome(moved=True, state=State.COMPLETED, text="Completed.")
 
 
 def fail(task: Task, failure: Failure, *, delay: float | None) -> Outcome:
@@ -121,10 +84,15 @@ def hand_back(task_id: uuid.UUID, attempt: int, reason: str) -> Outcome:
         row = Task.objects.select_for_update().of_attempt(task_id, attempt).first()
         if row is None:
             return Outcome(moved=False, state=None, text="The attempt had ended before it was handed back.")
-        if row.cancel_requested_at:
-            return _end(row, State.CANCELLED, "Stopped as asked.", interrupted=row.interrupted + 1)
-        TaskEvent.objects.tell(row.id, Kind.HANDED_BACK, reason, attempt=row.attempt, worker_id=row.worker_id)
-        return _requeue(row, reason, interrupted=row.interrupted + 1)
+        return give_back(row, reason)
+
+
+def give_back(row: Task, reason: str) -> Outcome:
+    """A locked row whose attempt nobody is to blame for: waiting again, or cancelled if that was asked."""
+    if row.cancel_requested_at:
+        return _end(row, State.CANCELLED, "Stopped as asked.", interrupted=row.interrupted + 1)
+    TaskEvent.objects.tell(row.id, Kind.HANDED_BACK, reason, attempt=row.attempt, worker_id=row.worker_id)
+    return _requeue(row, reason, interrupted=row.interrupted + 1)
 
 
 def _plan_retry(row: Task, failure: Failure, delay: float) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Self
 
 from django.conf import settings
@@ -19,6 +20,11 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
 
     def unread(self) -> Self:
         return self.filter(read_at=None)
+
+    def unread_counts(self, recipients: Iterable[Any]) -> dict[Any, int]:
+        """How many each of these people has not read; who has none is left out."""
+        mine = self.unread().filter(recipient__in=recipients, channel=Notification.Channel.APP)
+        return dict(mine.order_by().values_list("recipient").annotate(models.Count("id")))
 
     def mark_read(self) -> int:
         """Mark all of these read; how many were not."""

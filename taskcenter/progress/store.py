@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import redis
 from django.utils import timezone
+from rq.utils import as_text
 
 from taskcenter.wire import progress_channel, progress_key, try_redis
 
@@ -27,6 +28,8 @@ KEPT_FOR = 24 * 60 * 60
 """Seconds that Redis keeps the progress of a task nobody reports on any more."""
 DETAILS = ("message", "stage", "done", "total", "unit", "eta_s", "rate")
 """What of the metadata a browser is told."""
+MANY = 16
+"""More hints than that are not sent before somebody is known to listen."""
 TEXT_LIMIT = 200
 """Characters of a text in a frame."""
 
@@ -173,17 +176,25 @@ def announce(task_id: UUID | str, rev: int) -> None:
 
 
 def announce_many(changes: Iterable[tuple[UUID | str, int]]) -> None:
-    """`announce()` for many tasks, in one round trip."""
-    hints = [(progress_channel(task_id), json.dumps({"id": str(task_id), "rev": rev})) for task_id, rev in changes]
+    """`announce()` for many tasks, in one round trip; or in two, when it is cheaper to ask who listens."""
+    hints = {progress_channel(task_id): (task_id, rev) for task_id, rev in changes}
 
     def tell(client: redis.Redis) -> None:
+        heard = _heard(client, hints) if len(hints) > MANY else hints
         pipe = client.pipeline(transaction=False)
-        for channel, hint in hints:
-            pipe.publish(channel, hint)
+        for channel in heard:
+            task_id, rev = hints[channel]
+            pipe.publish(channel, json.dumps({"id": str(task_id), "rev": rev}))
         pipe.execute()
 
     if hints:
         _safely(tell)
+
+
+def _heard(client: redis.Redis, channels: Iterable[str]) -> list[str]:
+    """Which of these channels anybody listens to."""
+    listened = {as_text(channel) for channel in client.pubsub_channels(progress_channel("*"))}
+    return [channel for channel in channels if channel in listened]
 
 
 def _safely(action: Callable[[redis.Redis], T]) -> T | None:

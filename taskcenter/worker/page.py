@@ -1,4 +1,4 @@
-"""One page of memory that a slot shares with its parent: what runs now, and what the parent wants.
+"""One page of memory that a slot shares with its parent: what it holds and runs, and what the parent wants.
 
 Anonymous memory survives the slot's death, so the parent knows exactly which attempt was running.
 The slot writes `attempt` last and clears it first; the parent acts only on what it read twice alike.
@@ -9,9 +9,16 @@ from __future__ import annotations
 import mmap
 import struct
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Page", "Running"]
+__all__ = ["MOST_HELD", "Attempt", "Page", "Running"]
+
+MOST_HELD = 128
+"""Attempts that fit on the page: the largest batch, twice."""
+
+Attempt = tuple[uuid.UUID, int]
+"""A task's id and the attempt that owns it."""
 
 _RUNNING = struct.Struct("<16sIdd")  # task id, attempt, begun (monotonic seconds), time limit (0: none)
 _ATTEMPT_AT = 16
@@ -19,6 +26,9 @@ _WORKER_AT = 64
 _CANCEL_AT = 96
 _STOP_AT = 100
 _PAUSE_AT = 101
+_HELD = struct.Struct("<16sI")  # task id, attempt
+_HELD_COUNT_AT = 252
+_HELD_AT = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +56,20 @@ class Page:
     def end(self) -> None:
         struct.pack_into("<I", self._memory, _ATTEMPT_AT, 0)
 
+    def hold(self, attempts: Sequence[Attempt]) -> None:
+        """Say what this slot has claimed and not yet written an end of; what runs is one of them."""
+        struct.pack_into("<I", self._memory, _HELD_COUNT_AT, 0)
+        packed = b"".join([_HELD.pack(task_id.bytes, attempt) for task_id, attempt in attempts[:MOST_HELD]])
+        self._memory[_HELD_AT : _HELD_AT + len(packed)] = packed
+        struct.pack_into("<I", self._memory, _HELD_COUNT_AT, len(packed) // _HELD.size)
+
     # Read by the parent.
+
+    def held(self) -> list[Attempt]:
+        """What the slot has claimed and not ended, as far as it could say."""
+        count: int = struct.unpack_from("<I", self._memory, _HELD_COUNT_AT)[0]
+        packed = self._memory[_HELD_AT : _HELD_AT + count * _HELD.size]
+        return [(uuid.UUID(bytes=raw), attempt) for raw, attempt in _HELD.iter_unpack(packed)]
 
     def running(self) -> Running | None:
         """What the slot runs; None when it runs nothing, or is just changing over."""

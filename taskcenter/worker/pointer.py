@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Event, Thread
 
-from django.db import connections
+from django.db import DatabaseError, InterfaceError, connections
 
 from taskcenter import lifecycle
 from taskcenter.conf import get_settings
@@ -19,6 +20,8 @@ from taskcenter.models import Task, Worker
 from . import story
 
 __all__ = ["run_pointer"]
+
+logger = logging.getLogger("taskcenter")
 
 
 def run_pointer(task_id: str) -> str:
@@ -64,12 +67,18 @@ def _standing_in(queue: str) -> Iterator[uuid.UUID]:
     finally:
         done.set()
         thread.join()
-        Worker.objects.retire(worker.id)
+        with suppress(DatabaseError, InterfaceError):  # then it falls silent, and a sweep retires it
+            Worker.objects.retire(worker.id)
 
 
 def _beat(worker_id: uuid.UUID, done: Event) -> None:
+    """An outage must not end the heartbeat: the task still runs when the database is back."""
     try:
         while not done.wait(get_settings().HEARTBEAT):
-            Worker.objects.beat(worker_id)
+            try:
+                Worker.objects.beat(worker_id)
+            except (DatabaseError, InterfaceError) as error:
+                logger.warning("A heartbeat could not be written, trying again: %s", error)
+                connections.close_all()
     finally:
         connections.close_all()

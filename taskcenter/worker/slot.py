@@ -1,7 +1,9 @@
-"""One slot: a child process that claims, runs and finishes one task at a time.
+"""One slot: a child process that claims, runs and finishes tasks.
 
-The one rule of waking: block only after an empty claim that began after the last pop. A pop may have
-swallowed the pointer of a task committed since the claim, so every pop is followed by a claim.
+Claim first, Redis only wakes. What has ended is written with the next claim, and short tasks are claimed
+several at a time (see desk.py). The one rule of waking: block only after an empty claim that began after
+the last pop. A pop may have swallowed the pointer of a task committed since the claim, so every pop that
+took something is followed by a claim.
 """
 
 from __future__ import annotations
@@ -10,18 +12,25 @@ import logging
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Sequence
 from types import FrameType
 
 import redis
-from django.db import DatabaseError, InterfaceError, close_old_connections, connections
+from django.db import DatabaseError, InterfaceError, close_old_connections
 
 from taskcenter import lifecycle, pointers, wire
+from taskcenter.compat import strangers_listen, task_finished
+from taskcenter.conf import get_settings
 from taskcenter.definitions import known_names
 from taskcenter.models import Task
+from taskcenter.models.engine import Claimed, Want
+from taskcenter.states import FINAL, State
 
 from . import foreign, story
-from .page import Page, Running
+from .desk import Desk
+from .memory import memory_used
+from .page import Page
 from .process import die_with_parent, reset_signals
 
 __all__ = ["Slot"]
@@ -30,8 +39,14 @@ logger = logging.getLogger("taskcenter")
 
 SELF_CLAIM = 1.0
 """Seconds an idle slot waits for a pointer before it looks by itself."""
-SURPLUS = 64
-"""Pointers popped at once when there is nothing to claim."""
+POPPED_AT_ONCE = 64
+"""Pointers taken off a queue in one round trip."""
+BATCH_SECONDS = 0.04
+"""How long a batch should take: with tasks that run longer than half of it there are no batches."""
+REMEMBERED = 0.1
+"""How much the latest run counts in the mean run time."""
+MEMORY_CHECK = 1.0
+"""Seconds between two looks at the memory this process takes."""
 
 
 class Stop(BaseException):
@@ -39,15 +54,33 @@ class Stop(BaseException):
 
 
 class Slot:
-    """The loop of one slot; `work()` returns when the parent wants it to end."""
+    """The loop of one slot; `work()` returns when the parent wants it to end, or it is worn out."""
 
-    def __init__(self, page: Page, queues: Sequence[str], *, burst: bool = False) -> None:
+    def __init__(
+        self,
+        page: Page,
+        queues: Sequence[str],
+        *,
+        name: str = "",
+        burst: bool = False,
+        max_tasks: int | None = None,
+        max_memory: int | None = None,
+    ) -> None:
         self.page = page
-        self.queues = list(queues)
+        self.queues = tuple(queues)
+        self.name = name
         self.burst = burst
+        self.max_tasks = max_tasks
+        self.max_memory = max_memory
+        self.ran = 0
+        self.desk = Desk(page)
         self._redis: redis.Redis | None = None
+        self._spare: list[str] = []
+        self._owed: Counter[str] = Counter()
+        self._mean = BATCH_SECONDS  # an unknown queue begins with one task at a time
+        self._memory_seen = 0.0
         self._waiting = False
-        self._troubled = False
+        self._trouble: set[str] = set()
 
     def main(self, parent_pid: int) -> None:
         """The whole life of the child process; never returns."""
@@ -67,78 +100,181 @@ class Slot:
             os._exit(code)
 
     def work(self) -> None:
-        definitions = known_names()
-        while not self.page.stopping:
+        self.desk.open()
+        definitions = tuple(known_names())
+        while not self._is_over():
             try:
-                if not self._step(definitions) and self.burst:
-                    return
-                self._troubled = False
+                if not self._turn(definitions) and not self._idle():
+                    break
+                self._well("The database")
             except (DatabaseError, InterfaceError) as error:
+                self.desk.reconnect()
                 self._rest("The database", error)
+        self._leave()
 
-    def _step(self, definitions: Sequence[str]) -> bool:
-        """Run one task, or wait for a pointer; whether there was anything to do."""
-        task = None if self.page.paused else self._claim(definitions)
-        if task is not None:
-            self._run(task)
-            return True
-        lifecycle.promote()
-        close_old_connections()
-        return self._wait()
+    def _is_over(self) -> bool:
+        return self.page.stopping or self._is_worn_out()
 
-    def _claim(self, definitions: Sequence[str]) -> Task | None:
-        claimed = lifecycle.claim(self.queues, definitions, self.page.worker_id)
-        return claimed[0] if claimed else None
+    def _turn(self, definitions: tuple[str, ...]) -> bool:
+        """Write what has ended, claim, run; whether anything was claimed."""
+        if self.page.paused:
+            self.desk.turn(None)
+            return False
+        want = Want(self.queues, definitions, self.page.worker_id, self._batch_size())
+        claimed = self.desk.turn(want if self.desk.is_empty else None)
+        self._owed.update([row.queue for row in claimed])
+        while not self.page.stopping and (row := self.desk.next()):
+            self._run(row)
+        if sum(self._owed.values()) >= POPPED_AT_ONCE:
+            self._pop_owed()
+        return bool(claimed)
 
-    def _run(self, task: Task) -> None:
+    def _run(self, claimed: Claimed) -> None:
         """Run it. An error of ours leaves the page as it is and ends the slot: the parent counts a crash."""
-        self.page.begin(Running(task.id, task.attempt, time.monotonic(), task.timeout or 0))
+        self.ran += 1
+        attempt = story.Attempt(claimed, PageListener(self.page, claimed.attempt))
+        ending = story.perform(attempt)
+        if isinstance(ending, story.Returned):
+            took = self.desk.done(attempt.ended(ending))
+        else:
+            self._end_otherwise(attempt, ending)
+            took = self.desk.done(None)
+        self._mean += (took - self._mean) * REMEMBERED
+
+    def _end_otherwise(self, attempt: story.Attempt, ending: BaseException) -> None:
         try:
-            story.run(task, PageListener(self.page, task.attempt))
+            with self.desk.at_the_database():
+                outcome = story.end(attempt, ending)
         except DatabaseError as error:
-            raise RuntimeError(f"Attempt {task.attempt} of task {task.id} could not be ended") from error
-        self.page.end()
+            claimed = attempt.claimed
+            raise RuntimeError(f"Attempt {claimed.attempt} of task {claimed.id} could not be ended") from error
+        if outcome.moved and outcome.state in FINAL:
+            story.tell_finished(attempt, State(outcome.state))
+
+    def _batch_size(self) -> int:
+        """As many tasks as fit into a batch's time, by the recent mean.
+
+        One, when a stranger listens to their ends: he is to hear of each before the next begins.
+        """
+        most = get_settings().BATCH
+        if most == 1 or strangers_listen(task_finished):
+            return 1
+        fits = int(BATCH_SECONDS / self._mean) if self._mean * most > BATCH_SECONDS else most
+        left = self.max_tasks - self.ran if self.max_tasks else most
+        return max(1, min(most, fits, left))
+
+    def _is_worn_out(self) -> bool:
+        if self.max_tasks and self.ran >= self.max_tasks:
+            return True
+        if not self.max_memory or time.monotonic() < self._memory_seen + MEMORY_CHECK:
+            return False
+        self._memory_seen = time.monotonic()
+        return (memory_used(os.getpid()) or 0) > self.max_memory
+
+    def _leave(self) -> None:
+        """Write what has ended, give back the rest; the parent's grace is the limit of trying."""
+        while not self.desk.is_clear:
+            try:
+                self.desk.hand_back()
+                self.desk.turn(None)
+            except (DatabaseError, InterfaceError) as error:
+                self.desk.reconnect()
+                self._rest("The database", error)
+        self.desk.tell()
+
+    # Waiting.
+
+    def _idle(self) -> bool:
+        """Nothing could be claimed: tell what is untold, wait for a pointer. False: the burst is over."""
+        self.desk.tell()
+        close_old_connections()
+        if self.page.paused:
+            time.sleep(SELF_CLAIM / 10)
+            return True
+        return self._pop_owed() or self._wait() or bool(self._promoted()) or not self.burst or self._anything_left()
+
+    def _promoted(self) -> int:
+        with self.desk.at_the_database():
+            return lifecycle.promote()
+
+    def _anything_left(self) -> bool:
+        with self.desk.at_the_database():
+            return Task.objects.claimable(self.queues, known_names()).exists()
 
     def _wait(self) -> bool:
-        """Wait for a pointer; whether one came. Each pop is followed by a claim, by the loop."""
+        """Wait for a pointer; whether one came."""
         try:
             client = self._connection()
+            self._forget_spare(client)
             self._waiting = True
             if self.page.stopping:
                 return False
             found = pointers.wait(client, self.queues, 0.05 if self.burst else SELF_CLAIM)
             self._waiting = False
-            if found is None:
-                return self.burst and Task.objects.claimable(self.queues, known_names()).exists()
-            self._take_off(client, [found, *self._surplus(client)])
+            if found is not None:
+                self._take(client, [found])
+                self._owed[found[0]] -= 1
         except wire.UNREACHABLE as error:
-            self._redis = None
-            self._rest("Redis", error)
+            self._lose_redis(error)
+            return False
         finally:
             self._waiting = False
-        return True
+        self._well("Redis")
+        return found is not None
 
-    def _surplus(self, client: redis.Redis) -> list[tuple[str, str]]:
-        return [(queue, job_id) for queue in self.queues for job_id in pointers.pop_surplus(client, queue, SURPLUS)]
+    def _pop_owed(self) -> bool:
+        """Take the pointers of claimed tasks off their queues; whether any came, so that a claim is due.
 
-    def _take_off(self, client: redis.Redis, jobs: list[tuple[str, str]]) -> None:
-        pointers.forget(client, [job_id for _, job_id in jobs if pointers.is_pointer(job_id)])
+        A negative count is a pointer that nothing was claimed for: there may be a heap of such.
+        """
+        owed, self._owed = self._owed, Counter()
+        took = False
+        try:
+            for queue, count in owed.items():
+                if count:
+                    client = self._connection()
+                    popped = pointers.pop_surplus(client, queue, max(count, POPPED_AT_ONCE))
+                    self._take(client, [(queue, job_id) for job_id in popped])
+                    took = took or bool(popped)
+            if self._spare:
+                self._forget_spare(self._connection())
+        except wire.UNREACHABLE as error:
+            self._lose_redis(error)
+        return took
+
+    def _take(self, client: redis.Redis, jobs: list[tuple[str, str]]) -> None:
         for queue, job_id in jobs:
-            if not pointers.is_pointer(job_id):
+            if pointers.is_pointer(job_id):
+                self._spare.append(job_id)
+            else:
                 foreign.refuse(client, job_id, queue)
+
+    def _forget_spare(self, client: redis.Redis) -> None:
+        spare, self._spare = self._spare, []
+        pointers.forget(client, spare)
 
     def _connection(self) -> redis.Redis:
         if self._redis is None:
             self._redis = wire.blocking_client(self.queues[0])
         return self._redis
 
+    # Trouble.
+
+    def _lose_redis(self, error: Exception) -> None:
+        self._redis = None
+        self._rest("Redis", error)
+
     def _rest(self, what: str, error: Exception) -> None:
         """Say once that something is away, and try again in a second."""
-        if not self._troubled:
+        if what not in self._trouble:
             logger.warning("%s does not answer, trying again: %s", what, error)
-        self._troubled = True
-        connections.close_all()
-        time.sleep(1)
+        self._trouble.add(what)
+        time.sleep(SELF_CLAIM)
+
+    def _well(self, what: str) -> None:
+        if what in self._trouble:
+            self._trouble.discard(what)
+            logger.warning("%s answers again", what)
 
     def _on_term(self, _signum: int, _frame: FrameType | None) -> None:
         self.page.stopping = True

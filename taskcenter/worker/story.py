@@ -1,109 +1,173 @@
-"""One task's way through a slot: begin, run, end, whatever the function does."""
+"""One task's way through a worker: begin, run, end, whatever the function does.
+
+A slot uses the parts: `perform()` here, and the end of what returned with its next claim. A stock RQ
+worker and tests use the whole: `run()`.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import signal
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from types import FrameType
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, close_old_connections, connections
+from django.db import InterfaceError, OperationalError, connections
 
 from taskcenter import lifecycle
-from taskcenter.backend import TaskCenterBackend
-from taskcenter.compat import TaskResult, task_backends, task_finished, task_started
+from taskcenter.compat import TaskResult, is_heard, strangers_listen, task_backends, task_finished, task_started
 from taskcenter.conf import get_settings
 from taskcenter.context import Listener, TaskContext
 from taskcenter.definitions import TaskDefinition, find
 from taskcenter.exceptions import Cancelled, HandedBack, InvalidPayload, Snoozed, SoftTimeout
 from taskcenter.models import Task, TaskEvent
-from taskcenter.payload import checked
-from taskcenter.states import FINAL
+from taskcenter.models.engine import Claimed, Ended
+from taskcenter.payload import packed
+from taskcenter.states import FINAL, State
 
-__all__ = ["delay_of", "run"]
+__all__ = ["Attempt", "Returned", "delay_of", "end", "perform", "run", "tell_finished"]
 
 logger = logging.getLogger("taskcenter")
 
 PATIENCE = 60
-"""Seconds a slot tries to write an ending while the database is away."""
+"""Seconds a worker tries to write an ending while the database is away."""
 
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """The function came back with a value that can be kept."""
+    """The function came back with a value that can be kept, as JSON text."""
 
-    value: Any
+    result: str
+
+
+class Attempt:
+    """One claimed attempt under way. What not every task needs is made when it is asked for."""
+
+    def __init__(self, claimed: Claimed, listener: Listener) -> None:
+        self.claimed = claimed
+        self.listener = listener
+        self.definition: TaskDefinition = find(claimed.definition)
+
+    @cached_property
+    def task(self) -> Task:
+        return self.claimed.task()
+
+    @cached_property
+    def result(self) -> TaskResult:
+        return _result_of(self.task, self.definition)
+
+    @property
+    def sender(self) -> type:
+        """Who sends Django's signals: the class of the backend."""
+        return type(task_backends[self.definition.backend])
+
+    @cached_property
+    def context(self) -> TaskContext:
+        return TaskContext(task_result=self.result, row=self.task, listener=self.listener)
+
+    def ended(self, returned: Returned) -> Ended:
+        """Its end, ready to be written."""
+        has_context = self.definition.takes_context
+        return lifecycle.with_note(Ended(self.claimed, returned.result, has_context=has_context, run=self))
 
 
 def run(task: Task, listener: Listener) -> lifecycle.Outcome:
     """Run one claimed attempt and write how it ended."""
-    definition = find(task.definition)
-    result = _result_of(task, definition)
-    context = TaskContext(task_result=result, row=task, listener=listener)
-    task_started.send_robust(TaskCenterBackend, task_result=result)
-    ending = _body(task, definition, context)
-    outcome = _insist(lambda: _write(task, result, ending))
-    _tell_strangers(task, definition, outcome)
+    attempt = Attempt(Claimed.of(task), listener)
+    attempt.task = task
+    outcome = end(attempt, perform(attempt))
+    if outcome.moved and outcome.state in FINAL:
+        tell_finished(attempt, State(outcome.state))
     return outcome
 
 
-def _insist(write: Callable[[], lifecycle.Outcome]) -> lifecycle.Outcome:
-    """Write the ending, again and again while the database is away: the work is done, do not lose it."""
+def perform(attempt: Attempt) -> Returned | BaseException:
+    """Call the function; a value or what it raised. Nothing a task raises leaves here."""
+    if is_heard(task_started):
+        task_started.send_robust(attempt.sender, task_result=attempt.result)
+    process = os.getpid()
+    outside = _in_transaction()
+    try:
+        return Returned(_called(attempt))
+    except BaseException as error:  # noqa: BLE001 also SystemExit, KeyboardInterrupt and our own interrupts
+        return error
+    finally:
+        if os.getpid() != process:
+            os._exit(0)  # the task forked, and this is the child: the attempt is its parent's
+        _leave_clean(attempt, outside)
+
+
+def end(attempt: Attempt, ending: Returned | BaseException) -> lifecycle.Outcome:
+    """Write the end, again and again while the database is away: the work is done, do not lose it."""
     for _ in range(PATIENCE):
         try:
-            return write()
+            return _write(attempt, ending)
         except (OperationalError, InterfaceError) as error:
             logger.warning("The ending of a task could not be written, trying again: %s", error)
             connections.close_all()
             time.sleep(1)
-    return write()
+    return _write(attempt, ending)
 
 
-def _body(task: Task, definition: TaskDefinition, context: TaskContext) -> Returned | BaseException:
-    """Call the function; a value or what it raised. Nothing a task raises leaves here."""
-    arguments = [context, *task.args] if definition.takes_context else task.args
-    outside = _in_transaction()
-    try:
-        close_old_connections()
-        with _time_limit(task.timeout):
-            value = definition.call(*arguments, **task.kwargs)
-        return Returned(checked(value, limit=get_settings().RESULT_LIMIT, what="result"))
-    except BaseException as error:  # noqa: BLE001 also SystemExit, KeyboardInterrupt and our own interrupts
-        return error
-    finally:
-        _leave_clean(context, outside)
+def tell_finished(attempt: Attempt, state: State) -> None:
+    """Django's own signal, for whoever listens; a listener's error is the listener's."""
+    if not is_heard(task_finished, failed=state != State.COMPLETED):
+        return
+    if strangers_listen(task_finished):
+        attempt.task.refresh_from_db()
+    else:
+        attempt.task.state = state  # all that Django's log line wants to know
+    task_finished.send_robust(attempt.sender, task_result=_result_of(attempt.task, attempt.definition))
+
+
+def _called(attempt: Attempt) -> str:
+    """The function's value as JSON text, within its time."""
+    claimed, definition = attempt.claimed, attempt.definition
+    arguments = json.loads(claimed.args)
+    if definition.takes_context:
+        arguments.insert(0, attempt.context)
+    kwargs = json.loads(claimed.kwargs)
+    with _time_limit(claimed.timeout) if claimed.timeout else nullcontext():
+        value = definition.call(*arguments, **kwargs)
+    return packed(value, limit=get_settings().RESULT_LIMIT, what="result")
 
 
 def _in_transaction() -> frozenset[str]:
     return frozenset(item.alias for item in connections.all(initialized_only=True) if item.in_atomic_block)
 
 
-def _leave_clean(context: TaskContext, outside: frozenset[str]) -> None:
+def _leave_clean(attempt: Attempt, outside: frozenset[str]) -> None:
     """What a task may leave behind must not meet the next one."""
-    context.progress.flush()
+    if "context" in attempt.__dict__:
+        attempt.context.progress.flush()
     for connection in connections.all(initialized_only=True):
-        if connection.in_atomic_block and connection.alias not in outside:
-            connection.close()
-            del connections[connection.alias]  # the next use gets a fresh one
-    close_old_connections()
+        if connection.in_atomic_block:
+            if connection.alias not in outside:
+                connection.close()
+                del connections[connection.alias]  # the next use gets a fresh one
+        else:
+            connection.close_if_unusable_or_obsolete()
 
 
-def _write(task: Task, result: TaskResult, ending: Returned | BaseException) -> lifecycle.Outcome:
+def _write(attempt: Attempt, ending: Returned | BaseException) -> lifecycle.Outcome:
     match ending:
-        case Returned(value):
-            return lifecycle.complete(task, value)
+        case Returned():
+            return lifecycle.finish(attempt.ended(ending))
         case Cancelled():
-            return lifecycle.cancelled(task)
-        case Snoozed(delay=delay):
-            return lifecycle.snooze(task, delay)
+            return lifecycle.cancelled(attempt.task)
+        case Snoozed():
+            return lifecycle.snooze(attempt.task, ending.delay)
         case HandedBack():
-            return lifecycle.hand_back(task.id, task.attempt, str(ending))
-    return lifecycle.fail(task, failure_of(ending), delay=delay_of(task, ending, result))
+            return lifecycle.hand_back(attempt.claimed.id, attempt.claimed.attempt, str(ending))
+    delay = delay_of(attempt.task, ending, attempt.result)
+    return lifecycle.fail(attempt.task, failure_of(ending), delay=delay)
 
 
 def failure_of(error: BaseException) -> lifecycle.Failure:
@@ -146,20 +210,9 @@ def _result_of(task: Task, definition: TaskDefinition) -> TaskResult:
     return result
 
 
-def _tell_strangers(task: Task, definition: TaskDefinition, outcome: lifecycle.Outcome) -> None:
-    """Django's own signal, for whoever listens; a listener's error is the listener's."""
-    if outcome.moved and outcome.state in FINAL:
-        task.refresh_from_db()
-        result = _result_of(task, definition)
-        task_finished.send_robust(TaskCenterBackend, task_result=result)
-
-
 @contextmanager
-def _time_limit(seconds: float | None) -> Iterator[None]:
+def _time_limit(seconds: float) -> Iterator[None]:
     """Raise SoftTimeout in the main thread when the time is up."""
-    if not seconds:
-        yield
-        return
 
     def ring(_signum: int, _frame: FrameType | None) -> None:
         raise SoftTimeout(f"The task ran longer than its limit of {seconds:g} seconds.")

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from asgiref.sync import async_to_sync
 from django.dispatch import Signal
 from django.utils import timezone
 
-from taskcenter import TaskDefinition
+from taskcenter import InvalidPayload, TaskDefinition
 from taskcenter.backend import TaskCenterBackend
 from taskcenter.compat import (
     InvalidTask,
@@ -27,8 +28,8 @@ from taskcenter.compat import (
 from taskcenter.models import Task
 from taskcenter.states import State
 from taskcenter.worker import run_pointer
-from tests.factories import make_task
-from tests.ledger.tasks import add, add_async, boom, flaky, plain
+from tests.factories import make_event, make_task
+from tests.ledger.tasks import add, add_async, boom, echo, flaky, plain
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -186,6 +187,62 @@ def test_many_at_once_give_a_result_each() -> None:
     results = add.enqueue_many([{"a": number, "b": 1} for number in range(3)])
     assert [result.kwargs["a"] for result in results] == [0, 1, 2]
     assert {str(task.id) for task in Task.objects.all()} == {result.id for result in results}
+
+
+def test_many_at_once_are_told_of_one_by_one() -> None:
+    with heard(task_enqueued) as calls:
+        results = add.enqueue_many([{"a": number, "b": 1} for number in range(3)])
+    assert [(sender, told.id) for sender, told in calls] == [(TaskCenterBackend, result.id) for result in results]
+
+
+def test_arguments_are_taken_as_django_s_own_backends_take_them() -> None:
+    given = (b"bytes", range(2), MappingProxyType({"a": (1,)}))
+    result = echo.enqueue(*given, key=b"more")
+    assert (result.args, result.kwargs) == (["bytes", [0, 1], {"a": [1]}], {"key": "more"})
+    [many] = echo.enqueue_many([MappingProxyType({"key": b"more"})])
+    assert Task.objects.get(id=many.id).kwargs == {"key": "more"}
+
+
+@pytest.mark.parametrize("value", [timezone.now(), {1}, {(1, 2): 3}, object()])
+def test_what_is_not_json_is_refused_in_django_s_words(value: Any) -> None:
+    for enqueue in (echo.enqueue, lambda given: echo.enqueue_many([{"a": given}])):
+        with pytest.raises(InvalidPayload, match=r"cannot be kept as JSON: .*(Unsupported type|unhashable)") as error:
+            enqueue(value)
+        assert isinstance(error.value, TypeError)
+    assert not Task.objects.exists()
+
+
+def test_what_django_would_take_and_a_database_would_not_is_refused_too() -> None:
+    for value in (float("nan"), "\x00", b"\xff"):
+        with pytest.raises(InvalidPayload):
+            echo.enqueue(value)
+    assert not Task.objects.exists()
+
+
+def test_a_result_costs_one_query_and_another_one_after_trouble(django_assert_num_queries: Any) -> None:
+    good, bad = add.enqueue(1, 2), boom.enqueue()
+    for result in (good, bad):
+        run_pointer(result.id)
+    with django_assert_num_queries(1):
+        assert task_backends["default"].get_result(good.id).errors == []
+    with django_assert_num_queries(2):
+        assert len(task_backends["default"].get_result(bad.id).errors) == 1
+
+
+def test_a_task_s_own_log_lines_are_not_its_errors() -> None:
+    task = make_task(State.FAILED, definition=add.module_path)
+    make_event(task, "log", "the other side failed", level="error", data={"traceback": "of the other side"})
+    make_event(task, "failed", "ValueError: no", data={"type": "builtins.ValueError", "traceback": "of ours"})
+    make_event(task, "crashed", "Its worker stopped answering.")
+    errors = task_backends["default"].get_result(str(task.id)).errors
+    told = [(error.exception_class, error.traceback) for error in errors]
+    assert told == [(ValueError, "of ours"), (RuntimeError, "")]
+
+
+def test_a_task_whose_queue_is_gone_from_the_settings_still_has_a_result() -> None:
+    task = make_task(State.COMPLETED, definition=add.module_path, queue="closed", priority=5)
+    result = add.get_result(str(task.id))
+    assert (result.return_value, result.task.func) == ({"rows": 3}, add.func)
 
 
 def test_the_async_twins_do_the_same() -> None:

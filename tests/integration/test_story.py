@@ -74,15 +74,15 @@ def test_an_ending_is_written_again_when_the_database_was_away(
 ) -> None:
     task = claimed(add, 1, 2)
     tries = []
-    complete = lifecycle.complete
+    finish = lifecycle.finish
 
     def away_at_first(*args: Any) -> lifecycle.Outcome:
         tries.append(1)
         if len(tries) < 3:
             raise OperationalError("the server closed the connection")
-        return complete(*args)
+        return finish(*args)
 
-    monkeypatch.setattr(lifecycle, "complete", away_at_first)
+    monkeypatch.setattr(lifecycle, "finish", away_at_first)
     monkeypatch.setattr(story.time, "sleep", lambda _seconds: None)
     assert story.run(task, Deaf()).moved
     assert len(tries) == 3

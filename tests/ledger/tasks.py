@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import time
 from typing import Any
 
@@ -157,3 +159,33 @@ def _close(context: TaskContext, number: int) -> dict[str, int]:
     context.report(title="Mark", data={"attempt": context.attempt})
     book().end(context.row.id, context.attempt)
     return {"attempt": context.attempt, "number": number}
+
+
+@task(takes_context=True)
+def regicide(context: TaskContext) -> dict[str, int]:
+    """Kill the worker's parent, and so the slot with it; but only the first time."""
+    if context.attempt == 1:
+        book().begin(context.row.id, context.attempt)
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(60)  # the kernel ends us before that
+    return _story(context, 0)
+
+
+@task(takes_context=True)
+def twins(context: TaskContext) -> dict[str, int]:
+    """Fork, and let both come back from the function."""
+    book().begin(context.row.id, context.attempt)
+    os.fork()
+    return {"attempt": context.attempt, "number": 0}
+
+
+@task(takes_context=True)
+def segfault(context: TaskContext) -> None:
+    """Read where there is nothing to read."""
+    book().begin(context.row.id, context.attempt)
+    ctypes.string_at(0)
+
+
+@task
+def interrupted() -> None:
+    raise KeyboardInterrupt

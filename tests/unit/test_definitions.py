@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import pickle
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,6 +15,10 @@ from taskcenter.definitions import Exponential, TaskDefinition, backend_alias, f
 from tests.ledger.tasks import add, add_async, flaky, hold
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def module_level() -> None:
+    """A function that could be a task."""
 
 
 def test_a_definition_is_found_by_its_dotted_name() -> None:
@@ -71,10 +76,56 @@ def test_a_function_that_workers_could_not_find_is_refused() -> None:
         task(inner)
 
 
-@pytest.mark.parametrize("priority", [-101, 101, 1.5])
-def test_a_priority_out_of_range_is_refused(priority: Any) -> None:
-    with pytest.raises(InvalidTask):
-        add.using(priority=priority)
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *(("priority", value) for value in (-101, 101, 1.5, "high")),
+        *(("timeout", value) for value in (0, -1, math.nan, math.inf, "10", True)),
+        *(("max_attempts", value) for value in (0, -1, 1.5, "3", True, 2**31)),
+        *(("max_crashes", value) for value in (-1, 0.5, "3", False, 2**31)),
+        *(("backoff", value) for value in (-1, math.nan, "5", (1, -1), (1, "2"), exponential(0), exponential(-5))),
+        *(("on_conflict", value) for value in ("ignore", "", 1)),
+        *(("unique_key", value) for value in ("", 7, ("a", "b"))),
+        *(("title", value) for value in (7, "a\0b")),
+        ("tags", (1, 2)),
+        *(("run_after", value) for value in (5, "tomorrow")),
+    ],
+)
+def test_an_option_that_cannot_work_is_refused_by_name(option: str, value: Any) -> None:
+    with pytest.raises(InvalidTask, match=rf"{option} must be"):
+        add.using(**{option: value})
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *(("priority", value) for value in (-100, 100)),
+        *(("timeout", value) for value in (0.1, 5)),
+        ("max_attempts", 1),
+        ("max_crashes", 0),
+        *(("backoff", value) for value in (0, 0.5, (), (1, 2.5), [1, 2], exponential(0.1), lambda *_: None)),
+        *(("on_conflict", value) for value in ("return", "raise", "replace")),
+    ],
+)
+def test_an_option_at_its_edge_is_taken(option: str, value: Any) -> None:
+    assert getattr(add.using(**{option: value}), option) == (tuple(value) if isinstance(value, list) else value)
+
+
+def test_options_are_checked_where_a_task_is_defined_too() -> None:
+    with pytest.raises(InvalidTask, match="max_attempts must be"):
+        task(max_attempts=0)(module_level)
+
+
+def test_a_time_without_a_zone_is_refused_as_django_tasks_does() -> None:
+    with pytest.raises(InvalidTask, match="run_after must be an aware datetime"):
+        add.using(run_after=NOW.replace(tzinfo=None))
+
+
+def test_a_time_with_a_zone_is_refused_where_times_have_none() -> None:
+    with override_settings(USE_TZ=False):
+        with pytest.raises(InvalidTask, match="naive datetime while USE_TZ is False"):
+            add.using(run_after=NOW)
+        assert add.using(run_after=NOW.replace(tzinfo=None)).run_after == NOW.replace(tzinfo=None)
 
 
 def test_limits_come_from_the_settings_unless_the_task_has_its_own() -> None:

@@ -20,8 +20,14 @@ def published(monkeypatch):
     sent = []
 
     class Recorder:
+        def pipeline(self, *, transaction):
+            return self
+
         def publish(self, channel, frame):
             sent.append((channel, json.loads(frame)))
+
+        def execute(self):
+            return []
 
     monkeypatch.setattr(notifications, "try_redis", lambda action: action(Recorder()))
     return sent

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from taskcenter import InvalidPayload
 from taskcenter.exceptions import NotJSON, PayloadTooLarge
-from taskcenter.payload import checked
+from taskcenter.payload import checked, packed, packed_together
 
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))
 values = st.recursive(
@@ -72,6 +72,17 @@ def test_the_limit_counts_bytes_and_is_itself_allowed(value: str) -> None:
     assert keep(value, limit=size) == value
     with pytest.raises(PayloadTooLarge, match="store it elsewhere"):
         keep(value, limit=size - 1)
+
+
+@given(values)
+def test_the_packed_text_is_what_is_kept(value: Any) -> None:
+    assert json.loads(packed(value, limit=10**6, what="arguments")) == keep(value)
+
+
+def test_values_packed_together_share_the_limit() -> None:
+    assert packed_together(("aé", [1]), limit=8, what="arguments") == ['"aé"', "[1]"]
+    with pytest.raises(PayloadTooLarge, match="8 bytes as JSON, and 7 are allowed"):
+        packed_together(("aé", [1]), limit=7, what="arguments")
 
 
 def test_each_refusal_is_an_invalid_payload_and_python_s_own_kind() -> None:

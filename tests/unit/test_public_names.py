@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-PACKAGES = ["taskcenter", "taskcenter.models", "taskcenter.progress", "taskcenter.charts", "taskcenter.lifecycle"]
+PACKAGES = [f"taskcenter{room}" for room in ("", ".models", ".progress", ".charts", ".lifecycle", ".testing")]
 FILES = ["taskcenter.reports", "taskcenter.queues", "taskcenter.conf", "taskcenter.urls", "taskcenter.states"]
 
 

@@ -1,0 +1,264 @@
+"""How new tasks are written: raw INSERT statements, and one way through the ORM as their reference.
+
+Enqueueing is what a request waits for. On PostgreSQL the ORM takes twice as long for one row as a
+prepared statement does, and eight times as long for many as INSERT .. SELECT; so the statements
+are raw, on Django's own connection, in the caller's transaction. They are made from the model's
+fields, so that a new column starts at its default here too.
+
+    PostgreSQL      a prepared INSERT; behind a transaction pooler the same, not prepared
+    SQLite          the same INSERT through Django's cursor
+    anything else   the ORM
+
+No way sends `pre_save` or `post_save`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from django.db import connections, models, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from taskcenter.states import LIVE
+
+from .task import Task
+
+__all__ = ["CHUNK", "Draft", "insert", "insert_many", "row_of"]
+
+CHUNK = 1000
+"""Rows of one statement: more bring nothing, and each statement's texts are held in memory twice."""
+
+Draft = dict[str, Any]
+"""What an enqueue decides: a value for each column of `GIVEN`, and JSON as text."""
+
+GIVEN = (
+    "id",
+    "definition",
+    "queue",
+    "priority",
+    "state",
+    "max_attempts",
+    "max_crashes",
+    "timeout",
+    "run_after",
+    "created_at",
+    "args",
+    "kwargs",
+    "metadata",
+    "title",
+    "tags",
+    "owner_id",
+    "unique_key",
+)
+"""The columns that an enqueue decides; the others are constants of the statement: the model's defaults."""
+
+_LIVE = ", ".join(f"'{state}'" for state in sorted(LIVE))
+_ONE_LIVE = f" ON CONFLICT (unique_key) WHERE state IN ({_LIVE}) DO NOTHING"
+"""The partial unique index `taskcenter_task_one_live`, as PostgreSQL and SQLite want to be told which it is."""
+
+
+def insert(alias: str, draft: Draft) -> bool:
+    """Write one task; False when a live one holds its unique key, and nothing was written."""
+    connection = connections[alias]
+    if _is_plain(connection):
+        return _insert_by_orm(alias, draft)
+    sql = _insert_sql(unique=draft["unique_key"] is not None)
+    return bool(_execute(connection, sql, _values(connection, draft)))
+
+
+def insert_many(alias: str, draft: Draft, ids: Sequence[UUID], kwargs: Sequence[str]) -> None:
+    """Write a task for each id and its `kwargs` (JSON texts), otherwise all alike; in the caller's transaction."""
+    connection = connections[alias]
+    if _is_plain(connection):
+        rows = ({**draft, "id": task_id, "kwargs": text} for task_id, text in zip(ids, kwargs, strict=True))
+        Task.objects.using(alias).bulk_create((row_of(alias, row) for row in rows), batch_size=CHUNK)
+        return
+    write = _insert_chunk if connection.vendor == "postgresql" else _insert_each
+    for start in range(0, len(ids), CHUNK):
+        write(connection, draft, ids[start : start + CHUNK], kwargs[start : start + CHUNK])
+
+
+def row_of(alias: str, draft: Draft) -> Task:
+    """The task as it would be read back, without reading it."""
+    values = {**_defaults(), **draft}
+    for name in _json_columns():
+        if values[name] is not None:
+            values[name] = _parsed(values[name])
+    return Task.from_db(alias, list(values), list(values.values()))
+
+
+def _parsed(text: str) -> Any:
+    """Most of a task's JSON is empty, and reading that costs as much as reading the rest."""
+    return _EMPTY[text]() if text in _EMPTY else json.loads(text)
+
+
+def _is_plain(connection: BaseDatabaseWrapper) -> bool:
+    """Whether the ORM must do it: a database or a driver that we have no statements for."""
+    return connection.vendor != "sqlite" and (connection.vendor != "postgresql" or _psycopg_cursor() is None)
+
+
+def _insert_by_orm(alias: str, draft: Draft) -> bool:
+    """The reference. Django cannot say how many rows it wrote where conflicts are ignored, so look."""
+    rows = Task.objects.using(alias)
+    unique = draft["unique_key"] is not None
+    rows.bulk_create([row_of(alias, draft)], ignore_conflicts=unique)
+    return not unique or rows.filter(id=draft["id"]).exists()
+
+
+def _insert_chunk(connection: BaseDatabaseWrapper, draft: Draft, ids: Sequence[UUID], kwargs: Sequence[str]) -> None:
+    """PostgreSQL: the ids as one array and the arguments as one JSON text, which it takes apart itself."""
+    shared = [draft[name] for name in GIVEN if name not in _OF_EACH]
+    array = "{" + ",".join([task_id.hex for task_id in ids]) + "}"
+    _execute(connection, _insert_many_sql(), [*shared, array, "[" + ",".join(kwargs) + "]"])
+
+
+def _insert_each(connection: BaseDatabaseWrapper, draft: Draft, ids: Sequence[UUID], kwargs: Sequence[str]) -> None:
+    """SQLite: one statement, executed for each row; nothing travels."""
+    values = _values(connection, {**draft, "id": ids[0], "kwargs": kwargs[0]})
+    at_id, at_kwargs = GIVEN.index("id"), GIVEN.index("kwargs")
+    rows = []
+    for task_id, text in zip(ids, kwargs, strict=True):
+        values[at_id], values[at_kwargs] = task_id.hex, _as_stored(text)
+        rows.append(tuple(values))
+    with transaction.mark_for_rollback_on_error(connection.alias), connection.cursor() as cursor:
+        cursor.executemany(_insert_sql(unique=False), rows)
+
+
+def _values(connection: BaseDatabaseWrapper, draft: Draft) -> list[Any]:
+    """The draft as parameters, in the order of GIVEN; psycopg adapts Python's types by itself."""
+    if connection.vendor == "postgresql":
+        return [draft[name] for name in GIVEN]
+    return [_adapted(connection, name, draft[name]) for name in GIVEN]
+
+
+def _adapted(connection: BaseDatabaseWrapper, name: str, value: Any) -> Any:
+    return _as_stored(value) if name in _json_columns() else _fields()[name].get_db_prep_save(value, connection)
+
+
+def _as_stored(text: str) -> str:
+    """JSON as Django writes it where it is kept as text, and where exact lookups compare text."""
+    return text if text.isascii() else json.dumps(json.loads(text))
+
+
+def _execute(connection: BaseDatabaseWrapper, sql: str, values: Sequence[Any]) -> int:
+    """Run a statement on Django's connection, prepared where that is possible; how many rows it wrote.
+
+    Django's own cursor binds on the client, and so prepares nothing. It is used all the same where
+    somebody listens to what it executes.
+    """
+    with transaction.mark_for_rollback_on_error(connection.alias):
+        if connection.vendor == "sqlite" or connection.execute_wrappers or connection.queries_logged:
+            with connection.cursor() as cursor:
+                cursor.execute(sql, values)
+                return int(cursor.rowcount)
+        return _execute_on_server(connection, sql, values)
+
+
+def _execute_on_server(connection: BaseDatabaseWrapper, sql: str, values: Sequence[Any]) -> int:
+    """What Django's cursor looks after before it executes, and then psycopg's cursor."""
+    connection.close_if_health_check_failed()
+    connection.ensure_connection()
+    connection.validate_thread_sharing()
+    connection.validate_no_broken_transaction()
+    server: Any = connection.connection
+    threshold = server.prepare_threshold
+    with connection.wrap_database_errors:
+        if not _behind_a_pooler(connection):
+            server.prepare_threshold = 0  # prepare at the first use; None, Django's default, would mean never
+        try:
+            return int(_psycopg_cursor()(server).execute(sql, values).rowcount)
+        finally:
+            server.prepare_threshold = threshold
+
+
+def _behind_a_pooler(connection: BaseDatabaseWrapper) -> bool:
+    """Whether settings say that the next statement may meet another server process, which has nothing prepared."""
+    settings = connection.settings_dict
+    options = settings.get("OPTIONS") or {}
+    never = "prepare_threshold" in options and options["prepare_threshold"] is None
+    return never or bool(settings.get("DISABLE_SERVER_SIDE_CURSORS"))
+
+
+@cache
+def _psycopg_cursor() -> Any:
+    """The cursor of psycopg 3 that binds on the server; None where Django uses psycopg 2."""
+    try:
+        from psycopg import Cursor  # noqa: PLC0415 only PostgreSQL needs it installed
+    except ImportError:
+        return None
+    return Cursor
+
+
+# The statements, made once from the model's fields.
+
+_META = Task._meta  # noqa: SLF001 Django documents it
+_EMPTY: dict[str, type] = {"{}": dict, "[]": list}
+_OF_EACH = ("id", "kwargs")
+"""What differs among many tasks enqueued at once."""
+
+
+@cache
+def _fields() -> dict[str, models.Field]:
+    return {field.attname: field for field in _META.concrete_fields}
+
+
+@cache
+def _json_columns() -> frozenset[str]:
+    return frozenset(name for name, field in _fields().items() if isinstance(field, models.JSONField))
+
+
+@cache
+def _defaults() -> Draft:
+    """How a task starts out in each column, JSON as text; in the order of the model's fields."""
+    start = {name: None if name in GIVEN else field.get_default() for name, field in _fields().items()}
+    return {
+        name: json.dumps(value) if name in _json_columns() and value is not None else value
+        for name, value in start.items()
+    }
+
+
+@cache
+def _insert_sql(*, unique: bool) -> str:
+    """One row. Constants are literals: each parameter costs its adaptation at every call."""
+    values = ", ".join("%s" if name in GIVEN else _literal(_defaults()[name]) for name in _in_order())
+    return f"{_into()} VALUES ({values}){_ONE_LIVE if unique else ''}"
+
+
+@cache
+def _insert_many_sql() -> str:
+    """PostgreSQL: one statement for a thousand rows, so that its plan and its checks are made ready once."""
+    columns = ", ".join(_in_each_row(name) for name in _in_order())
+    each = "ROWS FROM (unnest(%s::uuid[]), jsonb_array_elements(%s::jsonb)) AS each(id, kwargs)"
+    return f"{_into()} SELECT {columns} FROM {each}"  # noqa: S608 the model's own names
+
+
+def _in_each_row(name: str) -> str:
+    """A column of the SELECT; a parameter needs its type there, since no column lends it one."""
+    if name in _OF_EACH:
+        return f"each.{name}"
+    if name not in GIVEN:
+        return _literal(_defaults()[name])
+    # Without a length: a cast would cut a text that is too long, where the column refuses it.
+    kind = str(_fields()[name].db_type(connections[Task.objects.db])).partition("(")[0]
+    return f"%s::{kind}"
+
+
+def _into() -> str:
+    quoted = ", ".join(f'"{_fields()[name].column}"' for name in _in_order())
+    return f'INSERT INTO "{_META.db_table}" ({quoted})'
+
+
+def _in_order() -> list[str]:
+    """The columns: those of GIVEN first and in its order, so that parameters follow it."""
+    return [*GIVEN, *(name for name in _fields() if name not in GIVEN)]
+
+
+def _literal(value: str | float | None) -> str:
+    """A default as SQL; ours are plain words, numbers and empty JSON."""
+    if value is None:
+        return "NULL"
+    return "'" + value.replace("'", "''").replace("%", "%%") + "'" if isinstance(value, str) else str(value)

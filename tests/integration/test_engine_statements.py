@@ -1,0 +1,279 @@
+"""The engine's statements: raw or in the ORM, they give the same answers and write the same rows."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import DataError, connection, transaction
+from django.utils import timezone
+
+from taskcenter import lifecycle
+from taskcenter.models import Notification, Queue, Report, Task, TaskEvent
+from taskcenter.models.engine import Claimed, Ended, Engine, Want, engine_of
+from taskcenter.models.engine.reference import ReferenceEngine
+from taskcenter.states import State
+from tests.factories import make_task, make_user
+from tests.integration.rivals import at_once
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SAMPLE = "tests.tasks.sample"
+
+
+@pytest.fixture(params=["raw", "reference"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    raw = engine_of(connection)
+    assert not isinstance(raw, ReferenceEngine), "this database has statements of its own"
+    return raw if request.param == "raw" else ReferenceEngine(connection)
+
+
+def want(*queues: str, limit: int = 10, definitions: tuple[str, ...] = (SAMPLE,)) -> Want:
+    return Want(queues or ("default",), definitions, WORKER, limit)
+
+
+WORKER = uuid.uuid4()
+
+
+def claim(engine: Engine, *queues: str, **options: Any) -> list[Claimed]:
+    return engine.turn((), want(*queues, **options)).claimed
+
+
+def ended(claimed: Claimed, result: str = "1", **options: Any) -> Ended:
+    return Ended(claimed, result, **options)
+
+
+def fresh(task: Any) -> Task:
+    return Task.objects.get(id=task.id)
+
+
+# Claims.
+
+
+@pytest.mark.parametrize("queues", [("default",), ("default", "analysis")])
+def test_highest_priority_first_and_then_oldest(engine: Engine, queues: tuple[str, ...]) -> None:
+    old, new = make_task(), make_task()
+    best, worst = make_task(priority=7), make_task(priority=-7)
+    assert [row.id for row in claim(engine, *queues)] == [best.id, old.id, new.id, worst.id]
+
+
+def test_the_order_holds_across_queues_and_the_limit_cuts_behind_the_best(engine: Engine) -> None:
+    low = make_task(queue="default")
+    high = make_task(queue="analysis", priority=5)
+    make_task(queue="elsewhere", priority=9)
+    assert [row.id for row in claim(engine, "default", "analysis", limit=1)] == [high.id]
+    assert [row.id for row in claim(engine, "default", "analysis", limit=1)] == [low.id]
+    assert claim(engine, "default", "analysis") == []
+
+
+def test_a_claim_writes_what_the_fence_needs_and_reads_the_whole_row(engine: Engine) -> None:
+    owner = make_user()
+    task = make_task(
+        args=[1, "ü", None], kwargs={"a": {"b": [1.5, True]}}, metadata={"m": 1}, tags=["x"], title='a "quoted" \\ one',
+        owner=owner, timeout=2.5, max_attempts=4, attempt=2, failures=1,
+    )  # fmt: skip
+    before = timezone.now()
+    (row,) = claim(engine)
+    stored = fresh(task)
+    assert (stored.state, stored.attempt, stored.rev, stored.worker_id) == ("processing", 3, task.rev + 1, WORKER)
+    assert before <= stored.attempted_at <= timezone.now()
+    assert stored.started_at == stored.attempted_at
+    model = row.task()
+    for name in Claimed._fields:
+        if name not in {"created_at", "started_at", "attempted_at"}:
+            assert getattr(model, name) == getattr(stored, name), name
+        assert (
+            abs(getattr(model, name) - getattr(stored, name)) < timedelta(milliseconds=1) if name.endswith("_at") else 1
+        )
+    assert model.state == "processing"
+    assert model.error_message == "", "what the claim does not read is fetched when it is asked for"
+
+
+def test_an_earlier_start_is_kept(engine: Engine) -> None:
+    began = timezone.now() - timedelta(hours=1)
+    task = make_task(started_at=began, attempt=1)
+    claim(engine)
+    assert fresh(task).started_at == began
+
+
+@pytest.mark.parametrize("queues", [("default",), ("default", "analysis")])
+def test_only_definitions_that_are_known_here_are_claimed(engine: Engine, queues: tuple[str, ...]) -> None:
+    make_task(definition="old.code", priority=9)
+    known = make_task()
+    assert [row.id for row in claim(engine, *queues)] == [known.id]
+
+
+@pytest.mark.parametrize("queues", [("default",), ("default", "analysis")])
+def test_a_paused_queue_gives_nothing(engine: Engine, queues: tuple[str, ...]) -> None:
+    make_task()
+    Queue.objects.create(name="default", paused_at=timezone.now())
+    assert claim(engine, *queues) == []
+    Queue.objects.update(paused_at=None)
+    assert len(claim(engine, *queues)) == 1
+
+
+@pytest.mark.parametrize("queues", [("default",), ("default", "analysis")])
+def test_max_running_is_never_passed_and_room_is_used_again(engine: Engine, queues: tuple[str, ...]) -> None:
+    for _ in range(5):
+        make_task()
+    Queue.objects.create(name="default", max_running=2)
+    first = claimed_in_two(engine, *queues)
+    assert len(first) == 2
+    assert claimed_in_two(engine, *queues) == []
+    turned = engine.turn([ended(first[0])], want(*queues))
+    assert len(turned.claimed) == 1, "its end makes room in the same turn"
+    Queue.objects.update(max_running=None)
+    assert len(claimed_in_two(engine, *queues)) == 2
+
+
+def claimed_in_two(engine: Engine, *queues: str) -> list[Claimed]:
+    """Two claims: the first may only find out that a queue is limited."""
+    return claim(engine, *queues) + claim(engine, *queues)
+
+
+def test_an_unlimited_queue_beside_a_limited_one_goes_on(engine: Engine) -> None:
+    limited = [make_task(priority=5) for _ in range(3)]
+    free = [make_task(queue="analysis") for _ in range(3)]
+    Queue.objects.create(name="default", max_running=1)
+    got = {row.id for row in claimed_in_two(engine, "default", "analysis")}
+    assert got == {limited[0].id, *(task.id for task in free)}
+
+
+@pytest.mark.parametrize("trouble", [{"interrupted": 1}, {"crashes": 1}, {"max_crashes": 0}])
+def test_of_those_that_must_run_alone_one_is_claimed_and_runs_last(engine: Engine, trouble: dict[str, int]) -> None:
+    careful = [make_task(priority=9, attempt=1, **trouble) for _ in range(3)]
+    plain = [make_task() for _ in range(2)]
+    assert [row.id for row in claim(engine)] == [plain[0].id, plain[1].id, careful[0].id]
+    assert [row.id for row in claim(engine)] == [careful[1].id]
+
+
+def test_scheduled_rows_wait_for_their_promotion(engine: Engine) -> None:
+    make_task(State.SCHEDULED, run_after=timezone.now() - timedelta(hours=1))
+    assert claim(engine) == []
+
+
+# Ends.
+
+
+def test_an_end_keeps_result_report_and_notification_in_one_commit(engine: Engine) -> None:
+    owner = make_user()
+    task = make_task(owner=owner, failures=1, attempt=1, error_type="X", error_message="before")
+    (row,) = claim(engine)
+    Report.objects.create(task=task, attempt=row.attempt, title="t", owner=owner)
+    turned = engine.turn([ended(row, '{"rows": [1, "ü", "\\"\\\\"]}', note='Said "so" \\ {done}, NULL')], None)
+    stored = fresh(task)
+    assert turned.landed == {task.id: stored.rev}
+    assert (stored.state, stored.result, stored.progress) == ("completed", {"rows": [1, "ü", '"\\']}, 1.0)
+    assert (stored.error_type, stored.error_message) == ("", "")
+    assert stored.finished_at is not None
+    assert Report.objects.get().is_final
+    told = Notification.objects.get()
+    assert (told.kind, told.channel, told.text, told.recipient) == (
+        "completed",
+        "app",
+        'Said "so" \\ {done}, NULL',
+        owner,
+    )
+    assert engine.turn([ended(row)], None).landed == {}
+    assert Notification.objects.count() == 1
+
+
+def test_many_end_and_the_next_are_claimed_in_one_turn(engine: Engine) -> None:
+    for number in range(70):
+        make_task(args=[number])
+    first = claim(engine, limit=64)
+    assert len(first) == 64
+    turned = engine.turn([ended(row, str(number)) for number, row in enumerate(first)], want(limit=64))
+    assert set(turned.landed) == {row.id for row in first}
+    assert len(turned.claimed) == 6
+    assert [fresh(row).result for row in first] == list(range(64))
+
+
+def test_a_late_end_of_an_old_attempt_lands_nowhere(engine: Engine) -> None:
+    task = make_task()
+    (row,) = claim(engine)
+    Task.objects.update(state="pending", worker_id=None)
+    (again,) = claim(engine)
+    assert engine.turn([ended(row, '"old"')], None).landed == {}
+    assert engine.turn([ended(again, '"new"')], None).landed.keys() == {task.id}
+    assert fresh(task).result == "new"
+
+
+def test_an_end_in_a_transaction_that_is_rolled_back_is_no_end(engine: Engine) -> None:
+    task = make_task()
+    (row,) = claim(engine)
+    with transaction.atomic():
+        assert engine.turn([ended(row)], None).landed
+        transaction.set_rollback(True)
+    assert fresh(task).state == "processing"
+
+
+# Handing back.
+
+
+def test_what_was_not_begun_is_handed_back_but_not_what_was_asked_to_stop(engine: Engine) -> None:
+    task, asked, over = make_task(), make_task(), make_task()
+    rows = claim(engine)
+    Task.objects.filter(id=asked.id).update(cancel_requested_at=timezone.now())
+    engine.turn([ended(rows[2])], None)
+    handed = engine.hand_back(rows)
+    stored = fresh(task)
+    assert [(row.id, row.attempt, row.rev, row.queue) for row in handed] == [(task.id, 1, stored.rev, "default")]
+    assert (stored.state, stored.interrupted, stored.worker_id, stored.started_at) == ("pending", 1, None, None)
+    assert (fresh(asked).state, fresh(over).state) == ("processing", "completed")
+    assert engine.hand_back(rows) == []
+
+
+# What lifecycle makes of it.
+
+
+class Refuses:
+    """An engine over a database that will not keep one of the results."""
+
+    def __init__(self, inner: Engine, bad: uuid.UUID) -> None:
+        self._inner, self._bad = inner, bad
+
+    def turn(self, ended: Any, want: Want | None) -> Any:
+        if any(item.claimed.id == self._bad for item in ended):
+            raise DataError("unsupported Unicode escape sequence")
+        return self._inner.turn(ended, want)
+
+
+def test_one_result_that_cannot_be_kept_does_not_harm_the_others(engine: Engine) -> None:
+    good, bad, waiting = make_task(), make_task(max_attempts=5), make_task()
+    rows = claim(engine, limit=2)
+    made = lifecycle.turn(Refuses(engine, bad.id), [ended(row) for row in rows], want())  # type: ignore[arg-type]
+    assert (fresh(good).state, fresh(bad).state) == ("completed", "failed")
+    assert "cannot keep the result" in fresh(bad).error_message
+    assert [row.id for row in made.claimed] == [waiting.id]
+    assert not TaskEvent.objects.filter(kind="superseded").exists()
+
+
+def test_an_end_whose_answer_was_lost_counts_as_written_and_a_late_one_as_superseded(engine: Engine) -> None:
+    make_task(), make_task()
+    mine, other = claim(engine)
+    engine.turn([ended(mine)], None)  # and the answer got lost
+    Task.objects.filter(id=other.id).update(state="pending", worker_id=None)
+    claim(engine)
+    made = lifecycle.turn(engine, [ended(mine), ended(other)], None)
+    assert [item.claimed.id for item in made.landed] == [mine.id]
+    event = TaskEvent.objects.get()
+    assert (event.task_id, event.kind, event.attempt) == (other.id, "superseded", 1)
+
+
+def test_rivals_never_claim_the_same_row() -> None:
+    for number in range(40):
+        make_task(queue=("default", "analysis")[number % 2], priority=number % 3)
+
+    def some(number: int) -> list[uuid.UUID]:
+        engine, got = engine_of(connection), []
+        queues = ("default", "analysis") if number % 2 else ("default",)
+        while rows := engine.turn((), want(*queues, limit=1 + number)).claimed:
+            got += [row.id for row in rows]
+        return got
+
+    taken = [task_id for got in at_once(4, some) for task_id in got]
+    assert len(taken) == len(set(taken)) == 40
+    assert set(Task.objects.values_list("state", "attempt")) == {("processing", 1)}

@@ -1,0 +1,63 @@
+"""The push: one command, and what stands in Redis after it is a job that RQ understands."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import redis
+from rq import Queue
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
+from taskcenter import pointers
+from taskcenter.conf import redis_queues
+from tests.servers import free_port
+
+
+def listed(client: redis.Redis, queue: str = "default") -> list[str]:
+    return Queue(queue, connection=client, serializer=JSONSerializer).job_ids
+
+
+def test_rq_reads_a_pointer_as_a_job_of_its_own(redis_client: redis.Redis) -> None:
+    task_id = uuid.uuid4()
+    assert pointers.push([(task_id, "analysis")])
+    [job] = Queue("analysis", connection=redis_client, serializer=JSONSerializer).jobs
+    assert (job.func_name, job.args, job.kwargs) == (pointers.FUNCTION, [str(task_id)], {})
+    assert job.description == f"{pointers.FUNCTION}('{task_id}')"
+    assert (job.origin, job.get_status().value, job.timeout) == ("analysis", "queued", -1)
+    assert job.created_at == job.enqueued_at
+    assert job.instance is None
+    assert [queue.name for queue in Queue.all(connection=redis_client)] == ["analysis"]
+    assert 0 < redis_client.ttl(Job.key_for(job.id)) <= pointers.LIFETIME  # type: ignore[operator]
+
+
+def test_many_go_in_their_order_each_to_its_queue(redis_client: redis.Redis) -> None:
+    wanted = [(uuid.uuid4(), ("default", "analysis")[number % 2]) for number in range(2500)]
+    assert pointers.push(wanted)
+    for queue in ("default", "analysis"):
+        assert listed(redis_client, queue) == [pointers.pointer_id(one) for one, name in wanted if name == queue]
+    assert len(redis_client.keys("rq:job:*")) == 2500  # type: ignore[arg-type]
+
+
+def test_a_server_that_forgot_the_script_is_told_again(redis_client: redis.Redis) -> None:
+    for _ in range(2):
+        redis_client.script_flush()
+        assert pointers.push([(uuid.uuid4(), "default")])
+    assert len(listed(redis_client)) == 2
+
+
+def test_a_push_is_one_command(redis_client: redis.Redis) -> None:
+    pointers.push([(uuid.uuid4(), "default")])
+    redis_client.config_resetstat()
+    pointers.push([(uuid.uuid4(), "default") for _ in range(100)])
+    stats: Any = redis_client.info("commandstats")
+    from_clients = {name for name in stats if name.removeprefix("cmdstat_") in {"evalsha", "eval", "multi", "exec"}}
+    assert from_clients == {"cmdstat_evalsha"}
+    assert stats["cmdstat_evalsha"]["calls"] == 1
+
+
+def test_nothing_to_push_asks_nobody(redis_client: redis.Redis, settings: Any) -> None:
+    settings.RQ_QUEUES = {"default": {"URL": f"redis://127.0.0.1:{free_port()}/0"}}
+    assert pointers.push([])
+    assert redis_queues()

@@ -1,0 +1,54 @@
+"""Which attempts began and which ended, by the word of the tasks themselves."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import UUID
+
+__all__ = ["Marks"]
+
+WORDS = 4
+"""Of a whole line: what, task, attempt, pid."""
+
+
+@dataclass(slots=True)
+class Marks:
+    begun: dict[UUID, set[int]] = field(default_factory=lambda: defaultdict(set))
+    """Attempts by task."""
+    ended: dict[UUID, set[int]] = field(default_factory=lambda: defaultdict(set))
+    twice: list[tuple[UUID, int]] = field(default_factory=list)
+    """Attempts that began or ended for the second time."""
+
+    def note(self, word: str, task_id: UUID, attempt: int) -> None:
+        attempts = (self.begun if word == "begin" else self.ended)[task_id]
+        if attempt in attempts:
+            self.twice.append((task_id, attempt))
+        attempts.add(attempt)
+
+    @classmethod
+    def read(cls, directory: Path) -> Marks:
+        """All files of a run whose processes have ended."""
+        marks = cls()
+        for path in directory.iterdir():
+            with path.open() as lines:
+                for line in lines:
+                    words = line.split()
+                    # The kernel may tear the last line of a process that was killed: it got no further.
+                    if line.endswith("\n") and len(words) == WORDS:
+                        marks.note(words[0], UUID(words[1]), int(words[2]))
+        return marks
+
+    @property
+    def begins(self) -> int:
+        return sum(map(len, self.begun.values()))
+
+    @property
+    def ends(self) -> int:
+        return sum(map(len, self.ended.values()))
+
+    @property
+    def again(self) -> int:
+        """Bodies that came to their end more than once: what at-least-once allows."""
+        return sum(len(attempts) - 1 for attempts in self.ended.values() if len(attempts) > 1)
