@@ -1,6 +1,6 @@
 # Needs make and Python 3.11 or newer; everything else goes into a virtual environment beside this file.
 #   PYTHON     the interpreter that makes the environment (python3)
-#   ARGS       passed on to the command behind demo, test, faults, browser and requirements
+#   ARGS       passed on to the command behind demo, test, faults, soak, bench, browser and requirements
 #   SEED, SECONDS, TASKS  of soak (a random one, 600, 100000)
 #   DATABASES  what test runs on (postgres sqlite)
 #   PYTHONS    the interpreters of matrix (python3.11 python3.12 python3.13)
@@ -64,7 +64,7 @@ faults: $(VENV)/.dev ## Pull plugs: processes killed, Redis lost, workers frozen
 soak: $(VENV)/.dev ## Many tasks, random kills meanwhile, then every promise is checked
 	$(BIN)/python -m tests.soak --seconds $(SECONDS) --tasks $(TASKS) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-bench: $(VENV)/.dev ## Measure against Celery, Procrastinate and others, on the same servers
+bench: $(VENV)/.dev ## Measure TaskCenter beside its peers: 15 to 25 minutes, the first time more
 	$(BIN)/python -m benchmarks $(ARGS)
 
 browser: $(VENV)/.dev ## What people do, in a real Chromium
@@ -90,7 +90,7 @@ requirements: $(VENV)/.dev ## Compile requirements/*.txt from pyproject.toml
 	$(COMPILE) --group site --constraints requirements/dev.txt --output-file requirements/site.txt $(ARGS)
 
 clean: ## Remove environments, caches, builds and what the demo kept
-	rm -rf .venv .venv-3.* .demo build dist *.egg-info test-results
+	rm -rf .venv .venv-3.* .bench .demo build dist *.egg-info test-results
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

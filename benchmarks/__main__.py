@@ -107,7 +107,7 @@ def _print(facts: dict[str, str], results: Results, runners: list[Runner]) -> No
 def _leave(_number: int, _frame: object) -> NoReturn:
     """Once is enough: a second Ctrl-C must not keep us from ending what we started."""
     for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, signal.SIG_IGN)
+        signal.signal(name, lambda *_: None)
     raise KeyboardInterrupt
 
 

@@ -28,5 +28,5 @@ def _ours(name: str, about: str, *, batch: int, tasks: int) -> Runner:
 
 RUNNERS = (
     _ours("ours-strict", 'TaskCenter, `TASKCENTER["BATCH"] = 1`: one commit per transition', batch=1, tasks=5000),
-    _ours("ours-batches", 'TaskCenter, `TASKCENTER["BATCH"] = 64`, the default', batch=64, tasks=20_000),
+    _ours("ours-batches", 'TaskCenter, `TASKCENTER["BATCH"] = 64`, the default', batch=64, tasks=30_000),
 )

@@ -57,8 +57,8 @@ GIVEN = (
 """The columns that an enqueue decides; the others are constants of the statement: the model's defaults."""
 
 _LIVE = ", ".join(f"'{state}'" for state in sorted(LIVE))
-_ONE_LIVE = f" ON CONFLICT (unique_key) WHERE state IN ({_LIVE}) DO NOTHING"
-"""The partial unique index `taskcenter_task_one_live`, as PostgreSQL and SQLite want to be told which it is."""
+_ONE_LIVE = f" ON CONFLICT (unique_key) WHERE state IN ({_LIVE}) AND unique_key IS NOT NULL DO NOTHING"
+"""The partial unique index `taskcenter_task_one_live_key`, as PostgreSQL and SQLite want to be told which it is."""
 
 
 def insert(alias: str, draft: Draft) -> bool:

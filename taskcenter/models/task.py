@@ -152,12 +152,15 @@ class Task(models.Model):
 
     title = models.CharField(max_length=255, default="", blank=True)
     tags = models.JSONField(default=list, blank=True)
+    # Each index costs every move: so none beside those of Meta, and those hold only the rows they are for.
     owner = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
     )
     unique_key = models.CharField(max_length=64, null=True, blank=True)
     limit_key = models.CharField(max_length=255, default="", blank=True)
-    parent = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, blank=True, related_name="children")
+    parent = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="children", db_index=False
+    )
     waits_for = models.PositiveIntegerField(default=0, help_text="Parents that have not finished.")
     code_version = models.CharField(max_length=64, default="", blank=True)
 
@@ -178,7 +181,8 @@ class Task(models.Model):
             models.Index(fields=("worker_id",), name="taskcenter_task_held", condition=Q(state="processing")),
             models.Index(fields=("state", "id"), name="taskcenter_task_state"),
             models.Index(fields=("queue", "state", "id"), name="taskcenter_task_queue"),
-            models.Index(fields=("owner", "id"), name="taskcenter_task_owner"),
+            models.Index(fields=("owner", "id"), name="taskcenter_task_owned", condition=Q(owner__isnull=False)),
+            models.Index(fields=("parent",), name="taskcenter_task_children", condition=Q(parent__isnull=False)),
             models.Index(fields=("definition", "state", "id"), name="taskcenter_task_definition"),
             models.Index(
                 fields=("finished_at",), name="taskcenter_task_finished", condition=Q(finished_at__isnull=False)
@@ -211,7 +215,9 @@ class Task(models.Model):
                 condition=~Q(state="scheduled") | Q(run_after__isnull=False),
             ),
             models.UniqueConstraint(
-                fields=("unique_key",), name="taskcenter_task_one_live", condition=Q(state__in=sorted(LIVE))
+                fields=("unique_key",),
+                name="taskcenter_task_one_live_key",
+                condition=Q(state__in=sorted(LIVE), unique_key__isnull=False),
             ),
         )
 

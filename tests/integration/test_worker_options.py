@@ -16,7 +16,7 @@ from django.db import connection
 
 from taskcenter.models import Task, TaskEvent
 from tests.ledger.book import Book
-from tests.ledger.probes import hoard, swell, waits_allowed, whoami
+from tests.ledger.probes import hoard, leave_a_child, swell, waits_allowed, whoami
 from tests.ledger.tasks import add
 from tests.processes import Process, wait_for
 
@@ -143,3 +143,20 @@ def test_tasks_may_wait_as_long_as_the_settings_say(rqworker: Callable[..., Proc
     assert rqworker("--burst").wait(60) == 0
     found = wait_for(lambda: ended(task), 5, "it has ended").result
     assert found == (["0", "0"] if connection.vendor == "postgresql" else ["20"])
+
+
+def test_what_a_crashed_task_had_started_does_not_work_on(rqworker: Callable[..., Process], tmp_path: Path) -> None:
+    """The next attempt must not meet the processes of the last one."""
+    note = tmp_path / "pid"
+    task = leave_a_child.using(max_crashes=1).enqueue(str(note))
+    worker = rqworker()
+    row = worker.wait_until(lambda: ended(task), "it was ended", 60)
+    assert (row.state, row.error_message) == ("failed", "Its process died: exit code 7.")
+    wait_for(lambda: gone(int(note.read_text())), 10, "what it had started is gone")
+
+
+def gone(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 from django.db import connection
 
@@ -44,3 +47,11 @@ def waits_allowed() -> list[str]:
             cursor.execute("SELECT current_setting('statement_timeout'), current_setting('lock_timeout')")
             return list(cursor.fetchone())
     return [str(connection.settings_dict["OPTIONS"]["timeout"])]
+
+
+@task
+def leave_a_child(path: str) -> None:
+    """Start a process, leave its number, and crash."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    Path(path).write_text(str(child.pid), encoding="ascii")
+    os._exit(7)
