@@ -71,12 +71,10 @@ class Child:
         return self.page.running() if self.pid else None
 
     def tell_cancelled(self, attempt: Attempt) -> None:
-        """Pass on that an attempt shall stop. The slot may have gone on to another task meanwhile."""
+        """Pass on that an attempt shall stop."""
         if self._runs(attempt):
-            self.page.cancelled_attempt = attempt[1]
-            if not self._runs(attempt):
-                self.page.cancelled_attempt = 0
-            elif self._cancel is None or self._cancel[0] != attempt:
+            self.page.cancelled = attempt
+            if self._cancel is None or self._cancel[0] != attempt:
                 self._cancel = (attempt, time.monotonic())
 
     def cancelled_at(self, attempt: Attempt) -> float | None:

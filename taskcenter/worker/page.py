@@ -23,7 +23,7 @@ Attempt = tuple[uuid.UUID, int]
 _RUNNING = struct.Struct("<16sIdd")  # task id, attempt, begun (monotonic seconds), time limit (0: none)
 _ATTEMPT_AT = 16
 _WORKER_AT = 64
-_CANCEL_AT = 96
+_CANCEL_AT = 104
 _STOP_AT = 100
 _PAUSE_AT = 101
 _HELD = struct.Struct("<16sI")  # task id, attempt
@@ -50,7 +50,6 @@ class Page:
     def begin(self, running: Running) -> None:
         packed = _RUNNING.pack(running.task_id.bytes, 0, running.begun, running.timeout)
         self._memory[: len(packed)] = packed
-        struct.pack_into("<I", self._memory, _CANCEL_AT, 0)
         struct.pack_into("<I", self._memory, _ATTEMPT_AT, running.attempt)
 
     def end(self) -> None:
@@ -92,14 +91,14 @@ class Page:
         self._memory[_WORKER_AT : _WORKER_AT + 16] = value.bytes
 
     @property
-    def cancelled_attempt(self) -> int:
-        """The attempt that was asked to stop; 0 for none."""
-        found: int = struct.unpack_from("<I", self._memory, _CANCEL_AT)[0]
-        return found
+    def cancelled(self) -> Attempt:
+        """The attempt that was asked to stop last; number 0 for none."""
+        raw, attempt = _HELD.unpack_from(self._memory, _CANCEL_AT)
+        return uuid.UUID(bytes=raw), attempt
 
-    @cancelled_attempt.setter
-    def cancelled_attempt(self, attempt: int) -> None:
-        struct.pack_into("<I", self._memory, _CANCEL_AT, attempt)
+    @cancelled.setter
+    def cancelled(self, asked: Attempt) -> None:
+        _HELD.pack_into(self._memory, _CANCEL_AT, asked[0].bytes, asked[1])
 
     @property
     def stopping(self) -> bool:

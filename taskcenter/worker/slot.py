@@ -30,7 +30,7 @@ from taskcenter.states import FINAL, State
 from . import foreign, story
 from .desk import Desk
 from .memory import memory_used
-from .page import Page
+from .page import Attempt, Page
 from .process import die_with_parent, reset_signals
 
 __all__ = ["Slot"]
@@ -132,7 +132,7 @@ class Slot:
     def _run(self, claimed: Claimed) -> None:
         """Run it. An error of ours leaves the page as it is and ends the slot: the parent counts a crash."""
         self.ran += 1
-        attempt = story.Attempt(claimed, PageListener(self.page, claimed.attempt))
+        attempt = story.Attempt(claimed, PageListener(self.page, (claimed.id, claimed.attempt)))
         ending = story.perform(attempt)
         if isinstance(ending, story.Returned):
             took = self.desk.done(attempt.ended(ending))
@@ -205,6 +205,7 @@ class Slot:
         """Wait for a pointer; whether one came."""
         try:
             client = self._connection()
+            foreign.settle(client, self.name)
             self._forget_spare(client)
             self._waiting = True
             if self.page.stopping:
@@ -247,7 +248,7 @@ class Slot:
             if pointers.is_pointer(job_id):
                 self._spare.append(job_id)
             else:
-                foreign.refuse(client, job_id, queue)
+                foreign.handle(client, job_id, queue, self.name)
 
     def _forget_spare(self, client: redis.Redis) -> None:
         spare, self._spare = self._spare, []
@@ -285,12 +286,12 @@ class Slot:
 class PageListener:
     """Hears from the parent through the shared page: no query, no round trip."""
 
-    def __init__(self, page: Page, attempt: int) -> None:
+    def __init__(self, page: Page, attempt: Attempt) -> None:
         self._page = page
         self._attempt = attempt
 
     def cancelled(self) -> bool:
-        return self._page.cancelled_attempt == self._attempt
+        return self._page.cancelled == self._attempt
 
     def stopping(self) -> bool:
         return self._page.stopping

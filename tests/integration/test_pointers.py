@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import uuid
+import warnings
 from typing import Any
 
 import redis
@@ -12,6 +14,8 @@ from rq.serializers import JSONSerializer
 
 from taskcenter import pointers
 from taskcenter.conf import redis_queues
+from taskcenter.wire import redis_is_trusted
+from tests.integration.rivals import at_once
 from tests.servers import free_port
 
 
@@ -55,6 +59,47 @@ def test_a_push_is_one_command(redis_client: redis.Redis) -> None:
     from_clients = {name for name in stats if name.removeprefix("cmdstat_") in {"evalsha", "eval", "multi", "exec"}}
     assert from_clients == {"cmdstat_evalsha"}
     assert stats["cmdstat_evalsha"]["calls"] == 1
+
+
+def connections_of(client: redis.Redis) -> int:
+    return len(client.client_list())
+
+
+def test_pushes_one_after_the_other_share_a_connection(redis_client: redis.Redis) -> None:
+    pointers.push([(uuid.uuid4(), "default")])
+    before = connections_of(redis_client)
+    for _ in range(10):
+        pointers.push([(uuid.uuid4(), "default")])
+    assert connections_of(redis_client) == before
+
+
+def test_a_connection_that_the_server_has_closed_costs_no_pointer(redis_client: redis.Redis) -> None:
+    """As servers do with clients that were idle for long."""
+    pointers.push([(uuid.uuid4(), "default")])
+    redis_client.client_kill_filter(_type="normal", skipme=True)
+    assert pointers.push([(uuid.uuid4(), "default")])
+    assert len(listed(redis_client)) == 2
+    assert redis_is_trusted()
+
+
+def test_threads_that_push_at_once_do_not_mix_their_answers(redis_client: redis.Redis) -> None:
+    def push(_: int) -> bool:
+        return all(pointers.push([(uuid.uuid4(), "default")]) for _ in range(20))
+
+    assert all(at_once(8, push))
+    assert len(set(listed(redis_client))) == 160
+
+
+def test_a_fork_has_a_connection_of_its_own(redis_client: redis.Redis) -> None:
+    pointers.push([(uuid.uuid4(), "default")])
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # threads of other tests
+        child = os.fork()
+    if not child:
+        os._exit(0 if pointers.push([(uuid.uuid4(), "default")]) else 1)
+    for _ in range(50):
+        pointers.push([(uuid.uuid4(), "default")])
+    assert os.waitpid(child, 0)[1] == 0
+    assert len(listed(redis_client)) == 52
 
 
 def test_nothing_to_push_asks_nobody(redis_client: redis.Redis, settings: Any) -> None:

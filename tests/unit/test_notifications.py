@@ -20,7 +20,7 @@ def published(monkeypatch):
     sent = []
 
     class Recorder:
-        def pipeline(self, *, transaction):
+        def pipeline(self, **_options):
             return self
 
         def publish(self, channel, frame):

@@ -38,10 +38,12 @@ def test_every_wait_for_sqlite_has_an_end(given: dict[str, Any], taken: float) -
     assert impatient(settings)["OPTIONS"] == {"timeout": taken, "transaction_mode": "IMMEDIATE"}
 
 
+@pytest.mark.django_db(transaction=True)
 def test_it_can_be_undone() -> None:
     configured = connections["default"]
     patience.be_impatient()
     assert connections["default"] is not configured
+    connections.close_all()
     patience.be_patient_again()
     assert connections["default"].settings_dict is connections.settings["default"]
     connections["default"] = configured  # the tests' own, which knows what pytest allows

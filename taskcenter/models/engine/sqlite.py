@@ -135,7 +135,6 @@ class SQLiteEngine:
                     database.execute("ROLLBACK")
                 raise
 
-
     def _begin(self, database: Any) -> None:
         """Take the lock as soon as it is free.
 
