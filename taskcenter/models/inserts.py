@@ -25,6 +25,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from taskcenter.states import LIVE
 
+from . import prepared
 from .task import Task
 
 __all__ = ["CHUNK", "Draft", "insert", "insert_many", "row_of"]
@@ -98,7 +99,7 @@ def _parsed(text: str) -> Any:
 
 def _is_plain(connection: BaseDatabaseWrapper) -> bool:
     """Whether the ORM must do it: a database or a driver that we have no statements for."""
-    return connection.vendor != "sqlite" and (connection.vendor != "postgresql" or _psycopg_cursor() is None)
+    return connection.vendor != "sqlite" and not prepared.can_execute(connection)
 
 
 def _insert_by_orm(alias: str, draft: Draft) -> bool:
@@ -155,42 +156,7 @@ def _execute(connection: BaseDatabaseWrapper, sql: str, values: Sequence[Any]) -
             with connection.cursor() as cursor:
                 cursor.execute(sql, values)
                 return int(cursor.rowcount)
-        return _execute_on_server(connection, sql, values)
-
-
-def _execute_on_server(connection: BaseDatabaseWrapper, sql: str, values: Sequence[Any]) -> int:
-    """What Django's cursor looks after before it executes, and then psycopg's cursor."""
-    connection.close_if_health_check_failed()
-    connection.ensure_connection()
-    connection.validate_thread_sharing()
-    connection.validate_no_broken_transaction()
-    server: Any = connection.connection
-    threshold = server.prepare_threshold
-    with connection.wrap_database_errors:
-        if not _behind_a_pooler(connection):
-            server.prepare_threshold = 0  # prepare at the first use; None, Django's default, would mean never
-        try:
-            return int(_psycopg_cursor()(server).execute(sql, values).rowcount)
-        finally:
-            server.prepare_threshold = threshold
-
-
-def _behind_a_pooler(connection: BaseDatabaseWrapper) -> bool:
-    """Whether settings say that the next statement may meet another server process, which has nothing prepared."""
-    settings = connection.settings_dict
-    options = settings.get("OPTIONS") or {}
-    never = "prepare_threshold" in options and options["prepare_threshold"] is None
-    return never or bool(settings.get("DISABLE_SERVER_SIDE_CURSORS"))
-
-
-@cache
-def _psycopg_cursor() -> Any:
-    """The cursor of psycopg 3 that binds on the server; None where Django uses psycopg 2."""
-    try:
-        from psycopg import Cursor  # noqa: PLC0415 only PostgreSQL needs it installed
-    except ImportError:
-        return None
-    return Cursor
+        return int(prepared.execute(connection, sql, values).rowcount)
 
 
 # The statements, made once from the model's fields.

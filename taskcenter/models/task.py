@@ -121,14 +121,15 @@ class Task(models.Model):
     queue = models.CharField(max_length=100, default="default")
     priority = models.SmallIntegerField(default=0)
     state = models.CharField(max_length=10, choices=State, default=State.PENDING)
-    rev = models.PositiveIntegerField(default=1, help_text="Rises with every change of state.")
+    # Plain integers: a positive one brings a CHECK of its own, and each CHECK is read anew at every write.
+    rev = models.IntegerField(default=1, help_text="Rises with every change of state.")
 
-    attempt = models.PositiveIntegerField(default=0, help_text="Claims so far; the fence.")
-    failures = models.PositiveIntegerField(default=0, help_text="Attempts ended by an error or the time limit.")
-    crashes = models.PositiveIntegerField(default=0, help_text="Attempts that died with their process.")
-    interrupted = models.PositiveIntegerField(default=0, help_text="Attempts ended without blame.")
-    max_attempts = models.PositiveIntegerField(default=1)
-    max_crashes = models.PositiveIntegerField(default=3)
+    attempt = models.IntegerField(default=0, help_text="Claims so far; the fence.")
+    failures = models.IntegerField(default=0, help_text="Attempts ended by an error or the time limit.")
+    crashes = models.IntegerField(default=0, help_text="Attempts that died with their process.")
+    interrupted = models.IntegerField(default=0, help_text="Attempts ended without blame.")
+    max_attempts = models.IntegerField(default=1)
+    max_crashes = models.IntegerField(default=3)
     timeout = models.FloatField(null=True, blank=True, help_text="Seconds one attempt may run.")
 
     run_after = models.DateTimeField(null=True, blank=True)
@@ -161,7 +162,7 @@ class Task(models.Model):
     parent = models.ForeignKey(
         "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="children", db_index=False
     )
-    waits_for = models.PositiveIntegerField(default=0, help_text="Parents that have not finished.")
+    waits_for = models.IntegerField(default=0, help_text="Parents that have not finished.")
     code_version = models.CharField(max_length=64, default="", blank=True)
 
     objects = TaskQuerySet.as_manager()
@@ -189,19 +190,22 @@ class Task(models.Model):
             ),
         )
         constraints = (
-            models.CheckConstraint(name="taskcenter_task_state_known", condition=Q(state__in=sorted(State.values))),
             models.CheckConstraint(
-                name="taskcenter_task_final_iff_finished",
+                name="taskcenter_task_finished_iff_final",
                 condition=Q(state__in=sorted(FINAL), finished_at__isnull=False)
-                | (~Q(state__in=sorted(FINAL)) & Q(finished_at__isnull=True)),
+                | Q(state__in=sorted(LIVE), finished_at__isnull=True),
             ),
             models.CheckConstraint(
                 name="taskcenter_task_progress_range",
                 condition=Q(progress__isnull=True) | Q(progress__gte=0, progress__lte=1),
             ),
             models.CheckConstraint(
-                name="taskcenter_task_counts",
-                condition=Q(failures__lte=F("attempt"), crashes__lte=F("attempt"), interrupted__lte=F("attempt")),
+                name="taskcenter_task_counts_range",
+                condition=Q(
+                    failures__range=(0, F("attempt")),
+                    crashes__range=(0, F("attempt")),
+                    interrupted__range=(0, F("attempt")),
+                ),
             ),
             models.CheckConstraint(
                 name="taskcenter_task_priority_range", condition=Q(priority__gte=-100, priority__lte=100)

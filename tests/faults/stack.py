@@ -121,13 +121,19 @@ class Stack:
         with self.redis() as client:
             return int(client.llen(queue_key(queue)))
 
-    def worker(self, *, concurrency: int = 1) -> WorkerProcess:
+    def worker(self, *options: str, concurrency: int = 1, **environment: str) -> WorkerProcess:
         """Start a worker, and wait until it has slots."""
-        log = self.directory / f"worker-{len(self._workers)}.log"
-        command = manage("rqworker", "--concurrency", str(concurrency))
-        started = WorkerProcess(command, log=log, REDIS_URL=self.url, LEDGER_PATH=str(self.book.path))
-        self._workers.append(started)
+        started = self.start(*options, concurrency=concurrency, **environment)
         started.wait_until(lambda: started.rows() and started.slots(), "it is up", PATIENCE)
+        return started
+
+    def start(self, *options: str, concurrency: int = 1, **environment: str) -> WorkerProcess:
+        """Start a worker that may not come up."""
+        log = self.directory / f"worker-{len(self._workers)}.log"
+        command = manage("rqworker", "--concurrency", str(concurrency), *options)
+        environment |= {"REDIS_URL": self.url, "LEDGER_PATH": str(self.book.path)}
+        started = WorkerProcess(command, log=log, **environment)
+        self._workers.append(started)
         return started
 
     def enqueue(self, definition: Any, *args: Any) -> str:

@@ -95,7 +95,8 @@ def test_a_fork_has_a_connection_of_its_own(redis_client: redis.Redis) -> None:
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # threads of other tests
         child = os.fork()
     if not child:
-        os._exit(0 if pointers.push([(uuid.uuid4(), "default")]) else 1)
+        inherited = len(pointers._idle)
+        os._exit(0 if pointers.push([(uuid.uuid4(), "default")]) and not inherited else 1)
     for _ in range(50):
         pointers.push([(uuid.uuid4(), "default")])
     assert os.waitpid(child, 0)[1] == 0

@@ -13,6 +13,7 @@ from __future__ import annotations
 from django.db import connections, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from taskcenter.models import prepared
 from taskcenter.models.task import Task
 
 from .postgres import PostgresEngine
@@ -45,6 +46,6 @@ def engine_of(connection: BaseDatabaseWrapper, *, is_own: bool = False) -> Engin
     """
     if connection.vendor == "sqlite":
         return SQLiteEngine(connection)
-    if connection.vendor == "postgresql" and PostgresEngine.fits():
+    if prepared.can_execute(connection):
         return PostgresEngine(connection, is_own=is_own)
     return ReferenceEngine(connection)

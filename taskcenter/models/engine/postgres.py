@@ -1,7 +1,7 @@
 """The engine on PostgreSQL: one prepared statement, one round trip, one commit.
 
 Three traps are kept in mind. `pick` is MATERIALIZED, or LIMIT with SKIP LOCKED may be evaluated again.
-Django's cursors never prepare, so statements go through psycopg's own. Lists travel as one text each,
+Django's cursors never prepare, so statements go through `models.prepared`. Lists travel as one text each,
 cast by the server: dumping Python lists costs more than the whole statement.
 """
 
@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+from taskcenter.models import prepared
 
 from .rows import EXTRA, Claimed, Ended, Handed, Turned, Want, in_running_order, now
 
@@ -149,15 +151,7 @@ class PostgresEngine:
         self.connection = connection
         self._is_own = is_own
         self._session: Any = None
-        self._prepares = _may_prepare(connection)
         self._limited = False
-
-    @staticmethod
-    def fits() -> bool:
-        """Whether Django speaks to PostgreSQL by psycopg 3."""
-        from django.db.backends.postgresql.psycopg_any import is_psycopg3  # noqa: PLC0415 needs a driver
-
-        return bool(is_psycopg3)
 
     def turn(self, ended: Sequence[Ended], want: Want | None) -> Turned:
         if want is not None and self._limited:
@@ -221,31 +215,14 @@ class PostgresEngine:
         ]
 
     def _run(self, sql: str, values: dict[str, Any]) -> list[Any]:
-        """Execute through psycopg's own cursor, prepared, with Django's errors."""
-        from psycopg import Cursor  # noqa: PLC0415 only a site on PostgreSQL has it
-
         connection = self.connection
-        connection.ensure_connection()
-        connection.validate_no_broken_transaction()
-        raw = cast("Any", connection.connection)
-        if self._is_own and self._session is not raw:
+        if self._is_own and (self._session is None or self._session is not connection.connection):
+            connection.ensure_connection()
+            self._session = connection.connection
             # The same few statements for ever: to plan them anew each time costs more than to run them.
-            raw.execute("SET plan_cache_mode = force_generic_plan")
-            self._session = raw
-        before, raw.prepare_threshold = raw.prepare_threshold, 0
-        try:
-            with connection.wrap_database_errors, Cursor(raw) as cursor:
-                cursor.execute(sql, values, prepare=self._prepares)
-                return cursor.fetchall()
-        finally:
-            raw.prepare_threshold = before
-
-
-def _may_prepare(connection: BaseDatabaseWrapper) -> bool:
-    """Whether statements may be prepared: not behind a pooler that hands out another server each time."""
-    options = connection.settings_dict.get("OPTIONS", {})
-    pooled = connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS", False)
-    return not pooled and options.get("prepare_threshold", 0) is not None
+            self._session.execute("SET plan_cache_mode = force_generic_plan")
+        rows: list[Any] = prepared.execute(connection, sql, values).fetchall()
+        return rows
 
 
 def _finishing(ended: Sequence[Ended]) -> tuple[Shape, dict[str, Any]]:

@@ -1,0 +1,48 @@
+"""Tasks in one batch: what a fault of one does to those beside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import transaction
+
+from taskcenter.models import Task
+from tests.faults.stack import Stack, wait_until
+from tests.ledger.tasks import add
+
+
+def practise(stack: Stack) -> None:
+    """Show the slot so many quick tasks that it takes the next ones by the dozen."""
+    add.enqueue_many([{"a": number, "b": 1} for number in range(200)])
+    wait_until(lambda: not Task.objects.live().exists(), "the slot is warm; logs:\n" + stack.logs())
+
+
+def enqueue_at_once(stack: Stack, *definitions: Any) -> list[str]:
+    """Tasks that are seen all together."""
+    with transaction.atomic():
+        return [stack.enqueue(definition) for definition in definitions]
+
+
+def fresh(task_id: str) -> Task:
+    return Task.objects.get(id=task_id)
+
+
+def begun_with(stack: Stack, villain: Any, company: Any, *arguments: Any) -> tuple[str, list[str]]:
+    """A villain that has begun in the middle of four others of one claim, and these.
+
+    On a busy machine one of the quick ones may count as slow; then the rest was handed back before.
+    """
+    for _ in range(5):
+        with transaction.atomic():
+            before = [stack.enqueue(company) for _ in range(2)]
+            bad = stack.enqueue(villain, *arguments)
+            after = [stack.enqueue(company) for _ in range(2)]
+        first = wait_until(lambda: Task.objects.filter(id=bad).exclude(attempt=0).first(), "it is claimed")  # noqa: B023 at once
+        ids = [*before, *after]
+        mates = Task.objects.filter(id__in=ids, attempted_at=first.attempted_at)
+        if mates.count() == len(ids):
+            stack.wait_begun(bad)
+            return bad, ids
+        stack.wait_final(bad, *ids)
+    pytest.fail("VACUOUS: they were never claimed together")

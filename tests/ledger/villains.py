@@ -1,0 +1,135 @@
+"""Tasks for the fault tests that hurt their slot, or that outlast what is done to it."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import sys
+import time
+from typing import Any
+
+from taskcenter import task
+from taskcenter.context import TaskContext
+
+from .book import book
+
+_hoard: list[bytes] = []
+
+
+@task(takes_context=True, max_attempts=100, max_crashes=100, backoff=[0.1])
+def patient(context: TaskContext) -> dict[str, int]:
+    """Begin and end; tried again whatever the database does to it."""
+    book().begin(context.row.id, context.attempt)
+    return _close(context)
+
+
+@task(takes_context=True)
+def linger(context: TaskContext) -> dict[str, int]:
+    """Do all the work, and return when the test opens this attempt's gate."""
+    book().begin(context.row.id, context.attempt)
+    context.report(title="Linger", data={"attempt": context.attempt})
+    _wait_for_gate(context)
+    book().end(context.row.id, context.attempt)
+    return {"attempt": context.attempt}
+
+
+@task(takes_context=True)
+def sulk(context: TaskContext) -> None:
+    """Raise when the test opens this attempt's gate."""
+    book().begin(context.row.id, context.attempt)
+    _wait_for_gate(context)
+    raise ValueError("it sulks")
+
+
+@task(takes_context=True)
+def spin(context: TaskContext, seconds: float) -> dict[str, int]:
+    """Nothing but Python, which gives the other thread of the slot its turn now and then."""
+    book().begin(context.row.id, context.attempt)
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        pass
+    return _close(context)
+
+
+@task(takes_context=True)
+def numb(context: TaskContext, seconds: int) -> dict[str, int]:
+    """A function written in C that keeps Python's lock all the while: no other thread of the slot runs."""
+    book().begin(context.row.id, context.attempt)
+    _sleep_with_the_lock(seconds)
+    return _close(context)
+
+
+@task(takes_context=True, timeout=0.2, max_attempts=2, backoff=[0.1])
+def deaf_at_first(context: TaskContext) -> dict[str, int]:
+    """The first attempt hears nothing of its time limit."""
+    book().begin(context.row.id, context.attempt)
+    while context.attempt == 1:
+        try:
+            time.sleep(60)
+        except BaseException:  # noqa: BLE001 S112 the worst kind of task
+            continue
+    return _close(context)
+
+
+@task(takes_context=True, timeout=0.2, max_attempts=2, backoff=[0.1])
+def numb_at_first(context: TaskContext) -> dict[str, int]:
+    """The first attempt keeps Python's lock: not even a signal's handler runs."""
+    book().begin(context.row.id, context.attempt)
+    while context.attempt == 1:
+        _sleep_with_the_lock(60)
+    return _close(context)
+
+
+@task(takes_context=True)
+def glutton(context: TaskContext) -> dict[str, int]:
+    """The first attempt takes memory bit by bit, until somebody ends it."""
+    book().begin(context.row.id, context.attempt)
+    while context.attempt == 1:
+        if len(_hoard) < 200:
+            _hoard.append(b"x" * (1024 * 1024))
+        time.sleep(0.01)
+    return _close(context)
+
+
+@task(takes_context=True, max_attempts=3)
+def bring(context: TaskContext, what: str) -> Any:
+    """Return what cannot be kept."""
+    book().begin(context.row.id, context.attempt)
+    context.report(title="Bring", data={"attempt": context.attempt})
+    book().end(context.row.id, context.attempt)
+    return _PRESENTS[what]()
+
+
+def _deep() -> Any:
+    """Deeper than PostgreSQL reads; a task that raises Python's own limit gets that far."""
+    sys.setrecursionlimit(100_000)
+    value: Any = 1
+    for _ in range(20_000):
+        value = [value]
+    return value
+
+
+_PRESENTS: dict[str, Any] = {
+    "object": object,
+    "nan": lambda: {"mean": math.nan},
+    "nul": lambda: "a\0b",
+    "surrogate": lambda: "\ud800",
+    "large": lambda: "x" * (1024 * 1024),
+    "huge number": lambda: int("9" * 4000),
+    "deep": _deep,
+}
+
+
+def _wait_for_gate(context: TaskContext) -> None:
+    while not book().gate_is_open(context.attempt):
+        time.sleep(0.02)
+
+
+def _sleep_with_the_lock(seconds: int) -> None:
+    ctypes.PyDLL(None).sleep(seconds)
+
+
+def _close(context: TaskContext) -> dict[str, int]:
+    context.report(title="Villain", data={"attempt": context.attempt})
+    book().end(context.row.id, context.attempt)
+    return {"attempt": context.attempt}
