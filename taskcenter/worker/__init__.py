@@ -7,6 +7,8 @@ presence.py   what RQ and django-rq's pages know of the worker, and RQ's command
 outage.py     one line per change of state when the database or Redis is away
 patience.py   the parent's own connection, on which nothing waits for long
 slot.py       one child process: claim, run, and only then wait for a pointer
+bell.py       pointers: what wakes a slot
+trouble.py    what a slot does while a server is away
 desk.py       what a slot has in hand, and the helper thread that sees to it that nobody waits
 story.py      one task's way through a slot
 aftermath.py  what is written when a slot has died

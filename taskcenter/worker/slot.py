@@ -1,9 +1,7 @@
 """One slot: a child process that claims, runs and finishes tasks.
 
 Claim first, Redis only wakes. What has ended is written with the next claim, and short tasks are claimed
-several at a time (see desk.py). The one rule of waking: block only after an empty claim that began after
-the last pop. A pop may have swallowed the pointer of a task committed since the claim, so every pop that
-took something is followed by a claim.
+several at a time (see desk.py). When a claim is empty, the slot waits for a pointer (see bell.py).
 """
 
 from __future__ import annotations
@@ -12,14 +10,12 @@ import logging
 import os
 import signal
 import time
-from collections import Counter
 from collections.abc import Sequence
 from types import FrameType
 
-import redis
 from django.db import DatabaseError, InterfaceError, close_old_connections
 
-from taskcenter import lifecycle, pointers, wire
+from taskcenter import lifecycle
 from taskcenter.compat import strangers_listen, task_finished
 from taskcenter.conf import get_settings
 from taskcenter.definitions import known_names
@@ -27,11 +23,13 @@ from taskcenter.models import Task
 from taskcenter.models.engine import Claimed, Want
 from taskcenter.states import FINAL, State
 
-from . import foreign, story
+from . import story
+from .bell import Bell
 from .desk import Desk
 from .memory import memory_used
 from .page import Attempt, Page
 from .process import die_with_parent, reset_signals
+from .trouble import Trouble
 
 __all__ = ["Slot"]
 
@@ -39,8 +37,6 @@ logger = logging.getLogger("taskcenter")
 
 SELF_CLAIM = 1.0
 """Seconds an idle slot waits for a pointer before it looks by itself."""
-POPPED_AT_ONCE = 64
-"""Pointers taken off a queue in one round trip."""
 BATCH_SECONDS = 0.04
 """How long a batch should take: with tasks that run longer than half of it there are no batches."""
 REMEMBERED = 0.1
@@ -68,19 +64,15 @@ class Slot:
     ) -> None:
         self.page = page
         self.queues = tuple(queues)
-        self.name = name
         self.burst = burst
         self.max_tasks = max_tasks
         self.max_memory = max_memory
         self.ran = 0
         self.desk = Desk(page)
-        self._redis: redis.Redis | None = None
-        self._spare: list[str] = []
-        self._owed: Counter[str] = Counter()
         self._mean = BATCH_SECONDS  # an unknown queue begins with one task at a time
         self._memory_seen = 0.0
-        self._waiting = False
-        self._trouble: set[str] = set()
+        self._trouble = Trouble()
+        self.bell = Bell(self.queues, name, self._trouble)
 
     def main(self, parent_pid: int) -> None:
         """The whole life of the child process; never returns."""
@@ -106,10 +98,10 @@ class Slot:
             try:
                 if not self._turn(definitions) and not self._idle():
                     break
-                self._well("The database")
+                self._trouble.is_over("The database")
             except (DatabaseError, InterfaceError) as error:
                 self.desk.reconnect()
-                self._rest("The database", error)
+                self._trouble.rest("The database", error)
         self._leave()
 
     def _is_over(self) -> bool:
@@ -122,11 +114,9 @@ class Slot:
             return False
         want = Want(self.queues, definitions, self.page.worker_id, self._batch_size())
         claimed = self.desk.turn(want if self.desk.is_empty else None)
-        self._owed.update([row.queue for row in claimed])
         while not self.page.stopping and (row := self.desk.next()):
             self._run(row)
-        if sum(self._owed.values()) >= POPPED_AT_ONCE:
-            self._pop_owed()
+        self.bell.owe([row.queue for row in claimed])
         return bool(claimed)
 
     def _run(self, claimed: Claimed) -> None:
@@ -139,7 +129,7 @@ class Slot:
         else:
             self._end_otherwise(attempt, ending)
             took = self.desk.done(None)
-        self._mean += (took - self._mean) * REMEMBERED
+        self._learn(took)
 
     def _end_otherwise(self, attempt: story.Attempt, ending: BaseException) -> None:
         try:
@@ -150,6 +140,9 @@ class Slot:
             raise RuntimeError(f"Attempt {claimed.attempt} of task {claimed.id} could not be ended") from error
         if outcome.moved and outcome.state in FINAL:
             story.tell_finished(attempt, State(outcome.state))
+
+    def _learn(self, seconds: float) -> None:
+        self._mean += (seconds - self._mean) * REMEMBERED
 
     def _batch_size(self) -> int:
         """As many tasks as fit into a batch's time, by the recent mean.
@@ -179,7 +172,7 @@ class Slot:
                 self.desk.turn(None)
             except (DatabaseError, InterfaceError) as error:
                 self.desk.reconnect()
-                self._rest("The database", error)
+                self._trouble.rest("The database", error)
         self.desk.tell()
 
     # Waiting.
@@ -191,7 +184,9 @@ class Slot:
         if self.page.paused:
             time.sleep(SELF_CLAIM / 10)
             return True
-        return self._pop_owed() or self._wait() or bool(self._promoted()) or not self.burst or self._anything_left()
+        if self.bell.pop_owed() or self.page.stopping or self.bell.wait(0.05 if self.burst else SELF_CLAIM):
+            return True
+        return bool(self._promoted()) or not self.burst or self._anything_left()
 
     def _promoted(self) -> int:
         with self.desk.at_the_database():
@@ -201,85 +196,9 @@ class Slot:
         with self.desk.at_the_database():
             return Task.objects.claimable(self.queues, known_names()).exists()
 
-    def _wait(self) -> bool:
-        """Wait for a pointer; whether one came."""
-        try:
-            client = self._connection()
-            foreign.settle(client, self.name)
-            self._forget_spare(client)
-            self._waiting = True
-            if self.page.stopping:
-                return False
-            found = pointers.wait(client, self.queues, 0.05 if self.burst else SELF_CLAIM)
-            self._waiting = False
-            if found is not None:
-                self._take(client, [found])
-                self._owed[found[0]] -= 1
-        except wire.UNREACHABLE as error:
-            self._lose_redis(error)
-            return False
-        finally:
-            self._waiting = False
-        self._well("Redis")
-        return found is not None
-
-    def _pop_owed(self) -> bool:
-        """Take the pointers of claimed tasks off their queues; whether any came, so that a claim is due.
-
-        A negative count is a pointer that nothing was claimed for: there may be a heap of such.
-        """
-        owed, self._owed = self._owed, Counter()
-        took = False
-        try:
-            for queue, count in owed.items():
-                if count:
-                    client = self._connection()
-                    popped = pointers.pop_surplus(client, queue, max(count, POPPED_AT_ONCE))
-                    self._take(client, [(queue, job_id) for job_id in popped])
-                    took = took or bool(popped)
-            if self._spare:
-                self._forget_spare(self._connection())
-        except wire.UNREACHABLE as error:
-            self._lose_redis(error)
-        return took
-
-    def _take(self, client: redis.Redis, jobs: list[tuple[str, str]]) -> None:
-        for queue, job_id in jobs:
-            if pointers.is_pointer(job_id):
-                self._spare.append(job_id)
-            else:
-                foreign.handle(client, job_id, queue, self.name)
-
-    def _forget_spare(self, client: redis.Redis) -> None:
-        spare, self._spare = self._spare, []
-        pointers.forget(client, spare)
-
-    def _connection(self) -> redis.Redis:
-        if self._redis is None:
-            self._redis = wire.blocking_client(self.queues[0])
-        return self._redis
-
-    # Trouble.
-
-    def _lose_redis(self, error: Exception) -> None:
-        self._redis = None
-        self._rest("Redis", error)
-
-    def _rest(self, what: str, error: Exception) -> None:
-        """Say once that something is away, and try again in a second."""
-        if what not in self._trouble:
-            logger.warning("%s does not answer, trying again: %s", what, error)
-        self._trouble.add(what)
-        time.sleep(SELF_CLAIM)
-
-    def _well(self, what: str) -> None:
-        if what in self._trouble:
-            self._trouble.discard(what)
-            logger.warning("%s answers again", what)
-
     def _on_term(self, _signum: int, _frame: FrameType | None) -> None:
         self.page.stopping = True
-        if self._waiting:
+        if self.bell.is_waiting:
             raise Stop
 
 

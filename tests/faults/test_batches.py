@@ -74,15 +74,23 @@ def test_a_poison_task_convicts_only_itself(stack: Stack) -> None:
     require_fired(task.crashes == 3, "it did not crash")
     stack.assert_completed(ids)
     assert {fresh(one).crashes for one in ids} == {0}
-    require_fired(any(fresh(one).interrupted for one in ids), "it had no company")
+    require_fired(any(fresh(one).attempt > 1 for one in ids), "it had no company")
+
+
+def lost_together(stack: Stack) -> list[str]:
+    """Four tasks of one claim whose worker is dead; on a busy machine the rest may have been handed back before."""
+    for _ in range(5):
+        worker = stack.worker()
+        practise(stack)
+        ids = enqueue_at_once(stack, mark, regicide, mark, mark.using(max_crashes=0))
+        wait_until(lambda: worker.popen.poll() is not None, "the worker is dead")  # noqa: B023 at once
+        if Task.objects.processing().filter(id__in=ids, attempt=1).count() == len(ids):
+            return ids
+    pytest.fail("VACUOUS: they never died together")
 
 
 def test_when_nobody_knows_which_one_ran_none_is_blamed(stack: Stack) -> None:
-    first = stack.worker()
-    practise(stack)
-    ids = enqueue_at_once(stack, mark, regicide, mark, mark.using(max_crashes=0))
-    wait_until(lambda: first.popen.poll() is not None, "the worker is dead")
-    require_fired(Task.objects.processing().filter(id__in=ids).count() == len(ids), "they did not die together")
+    ids = lost_together(stack)
     stack.worker()
     stack.wait_final(*ids)
 

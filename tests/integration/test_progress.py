@@ -254,3 +254,16 @@ def test_a_report_is_offered_only_to_who_may_open_it(client: redis.Redis) -> Non
     rows = Task.objects.filter(id=task.id)
     assert frames(ann, rows)[0]["report_url"]
     assert frames(operator, rows)[0]["report_url"] is None
+
+
+def test_many_changes_are_told_to_those_who_listen_and_to_nobody_else(redis_client: redis.Redis) -> None:
+    ids = [uuid4() for _ in range(40)]
+    with redis_client.pubsub(ignore_subscribe_messages=True) as listener:
+        listener.subscribe(progress_channel(ids[7]))
+        assert listener.get_message(timeout=5) is None, "that was the answer to subscribing"
+        before = redis_client.info("commandstats").get("cmdstat_publish", {"calls": 0})["calls"]
+        announce_many([(task_id, 3) for task_id in ids])
+        heard = listener.get_message(timeout=5)
+    assert heard is not None
+    assert json.loads(heard["data"]) == {"id": str(ids[7]), "rev": 3}
+    assert redis_client.info("commandstats")["cmdstat_publish"]["calls"] == before + 1
