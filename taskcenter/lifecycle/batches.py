@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db import DataError, OperationalError, connections
+from django.db import DatabaseError, DataError, IntegrityError, connections
 
 from taskcenter import notifications, pointers, progress
 from taskcenter.compat import after_commit
@@ -130,17 +130,26 @@ def _insist(engine: Engine, ended: Sequence[Ended], want: Want | None) -> Turned
     for tries_left in reversed(range(TRIES)):
         try:
             return engine.turn(ended, want)
-        except DataError:
-            return _one_by_one(engine, ended, want)
-        except OperationalError as error:
+        except DatabaseError as error:
+            if _is_refused(error):
+                return _one_by_one(engine, ended, want)
             if not (tries_left and _is_deadlock(error)):
                 raise
     raise AssertionError  # pragma: no cover  the last try returns or raises
 
 
-def _is_deadlock(error: OperationalError) -> bool:
+def _is_deadlock(error: DatabaseError) -> bool:
     """Deadlock or serialisation failure: SQLSTATE class 40."""
-    return str(getattr(error.__cause__, "sqlstate", None) or "").startswith("40")
+    return _sqlstate(error).startswith("40")
+
+
+def _is_refused(error: DatabaseError) -> bool:
+    """Whether the same values would be refused each time. SQLSTATE class 54: JSON nested too deep, for one."""
+    return isinstance(error, DataError | IntegrityError) or _sqlstate(error).startswith("54")
+
+
+def _sqlstate(error: DatabaseError) -> str:
+    return getattr(error.__cause__, "sqlstate", None) or ""
 
 
 def _one_by_one(engine: Engine, ended: Sequence[Ended], want: Want | None) -> Turned:
@@ -149,7 +158,9 @@ def _one_by_one(engine: Engine, ended: Sequence[Ended], want: Want | None) -> Tu
     for item in ended:
         try:
             turned.landed.update(engine.turn([item], None).landed)
-        except DataError as error:
+        except DatabaseError as error:
+            if not _is_refused(error):
+                raise
             text = f"The database cannot keep the result: {error}"
             fail(item.claimed.task(), Failure("taskcenter.exceptions.NotJSON", text), delay=None)
             turned.refused.add(item.claimed.id)

@@ -12,7 +12,6 @@ from django.utils import timezone
 
 from taskcenter import pointers
 from taskcenter.compat import after_commit
-from taskcenter.conf import MOST_IN_A_BATCH
 from taskcenter.exceptions import UnknownDefinition
 from taskcenter.models import Task, TaskEvent
 from taskcenter.models.unknown import unheard_since
@@ -48,9 +47,9 @@ def recover(task_id: uuid.UUID, attempt: int, *, actor: Any = None, reason: str 
     one was running, so none of them is blamed. Empty when there was nothing to do.
     """
     with transaction.atomic():
-        asked = Task.objects.lost(stale_before()).filter(id=task_id, attempt=attempt).taken(1)
-        mates = asked and Task.objects.lost(stale_before()).claimed_with(asked[0]).taken(MOST_IN_A_BATCH)
-        rows = [*asked, *mates]
+        asked = Task.objects.of_attempt(task_id, attempt).first()
+        # All of them or none, and in one order: of two recoveries at once the second finds nothing left.
+        rows = list(Task.objects.lost(stale_before()).claimed_with(asked).select_for_update()) if asked else []
         return {row.id: _put_right(row, alone=len(rows) == 1, actor=actor, reason=reason) for row in rows}
 
 

@@ -73,13 +73,13 @@ class TaskQuerySet(models.QuerySet["Task"]):
         )
 
     def claimed_with(self, task: Task) -> Self:
-        """What was claimed in the same batch as that task and has not ended either.
+        """That task and what was claimed in the same batch and has not ended either, by id.
 
         One claim gives all its tasks the same time, to the microsecond.
         """
         if task.worker_id is None:
-            return self.none()
-        return self.held_by(task.worker_id).filter(attempted_at=task.attempted_at).exclude(id=task.id)
+            return self.filter(id=task.id)
+        return self.held_by(task.worker_id).filter(attempted_at=task.attempted_at).order_by("id")
 
     def of_attempt(self, task_id: uuid.UUID, attempt: int) -> Self:
         """The fence: that task, only while that attempt owns it."""

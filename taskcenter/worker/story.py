@@ -19,7 +19,7 @@ from functools import cached_property
 from types import FrameType
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, connections
+from django.db import InterfaceError, InternalError, OperationalError, connections
 
 from taskcenter import lifecycle
 from taskcenter.compat import TaskResult, is_heard, strangers_listen, task_backends, task_finished, task_started
@@ -105,12 +105,16 @@ def perform(attempt: Attempt) -> Returned | BaseException:
 
 
 def end(attempt: Attempt, ending: Returned | BaseException) -> lifecycle.Outcome:
-    """Write the end, again and again while the database is away: the work is done, do not lose it."""
-    for _ in range(PATIENCE):
+    """Write the end, again and again while the database is away: the work is done, do not lose it.
+
+    PostgreSQL calls it an internal error when it takes no writes, as after a failover.
+    """
+    for tries in range(PATIENCE):
         try:
             return _write(attempt, ending)
-        except (OperationalError, InterfaceError) as error:
-            logger.warning("The ending of a task could not be written, trying again: %s", error)
+        except (OperationalError, InterfaceError, InternalError) as error:
+            if not tries:
+                logger.warning("The ending of a task could not be written, trying again: %s", error)
             connections.close_all()
             time.sleep(1)
     return _write(attempt, ending)

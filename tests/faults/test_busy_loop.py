@@ -8,9 +8,8 @@ import pytest
 
 from taskcenter.conf import get_settings
 from taskcenter.models import Task
-from tests.faults.company import begun_with, fresh, practise
+from tests.faults.company import assert_unharmed, begun_with, fresh, practise
 from tests.faults.stack import Stack, require_fired, wait_until
-from tests.ledger.tasks import mark
 from tests.ledger.villains import numb, spin
 
 
@@ -21,7 +20,7 @@ def longer_than_silence() -> int:
 def test_what_ended_before_it_is_written_and_the_rest_runs_elsewhere(stack: Stack) -> None:
     stack.worker()
     practise(stack)
-    busy, ids = begun_with(stack, spin, mark, longer_than_silence())
+    busy, ids = begun_with(stack, spin, longer_than_silence())
     wait_until(lambda: {fresh(one).state for one in ids[:2]} == {"completed"}, "what ended before is written")
     wait_until(lambda: {fresh(one).state for one in ids[2:]} == {"pending"}, "the rest is handed back")
     require_fired(fresh(busy).state == "processing", "it was over too early")
@@ -30,7 +29,8 @@ def test_what_ended_before_it_is_written_and_the_rest_runs_elsewhere(stack: Stac
     assert fresh(busy).state == "processing", "it was over too early"
     stack.wait_final(busy)
 
-    stack.assert_completed([busy, *ids])
+    stack.assert_completed([busy])
+    assert_unharmed(ids)
     assert stack.book.begun(busy) == [1]
 
 

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 
 from django.db import connection
 
-from tests.faults.plugs import AWAY, PARENT_AWAY, PARENT_BACK, assert_one_line_per_change, needs_postgres
-from tests.faults.stack import PATIENCE, Stack, WorkerProcess
+from taskcenter.models import Report
+from tests.faults.plugs import AWAY, END_AWAY, PARENT_AWAY, PARENT_BACK, assert_one_line_per_change, needs_postgres
+from tests.faults.stack import PATIENCE, Stack, WorkerProcess, wait_until
 from tests.ledger.tasks import mark
 from tests.ledger.villains import linger, sulk
 
@@ -37,13 +38,13 @@ def wait_until_felt(worker: WorkerProcess, *words: str) -> None:
 @needs_postgres
 def test_what_ends_meanwhile_is_written_afterwards(stack: Stack) -> None:
     worker = stack.worker(concurrency=2)
-    slots = worker.slots()
+    slots = wait_until(lambda: len(worker.slots()) == 2 and worker.slots(), "both slots are there")
     good, bad = stack.enqueue(linger), stack.enqueue(sulk)
-    stack.wait_begun(good)
+    wait_until(lambda: Report.objects.filter(task_id=good).exists(), "all but its return is done")
     stack.wait_begun(bad)
     with read_only():
         stack.book.open_gate(1)
-        wait_until_felt(worker, AWAY, "The ending of a task could not be written", PARENT_AWAY)
+        wait_until_felt(worker, AWAY, END_AWAY, PARENT_AWAY)
     stack.wait_final(good, bad)
 
     stack.assert_completed([good])

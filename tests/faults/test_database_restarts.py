@@ -13,10 +13,11 @@ import psutil
 import pytest
 from django.db import connection
 
-from taskcenter.models import Task
+from taskcenter.models import Report, Task
 from tests.faults.plugs import (
     AWAY,
     BACK,
+    END_AWAY,
     PARENT_AWAY,
     PARENT_BACK,
     assert_one_line_per_change,
@@ -55,7 +56,6 @@ def start_again(server: PostgresServer) -> None:
 
 
 def assert_it_said_so_once(worker: WorkerProcess) -> None:
-    worker.wait_until(lambda: PARENT_BACK in worker.output(), "its parent is at work again", PATIENCE)
     assert worker.stop(PATIENCE) == 0
     assert_one_line_per_change(worker.output())
     assert_one_line_per_change(worker.output(), PARENT_AWAY, PARENT_BACK)
@@ -72,8 +72,8 @@ def test_what_waits_and_what_runs_is_done_all_the_same(
     stop(server)
     start_again(server)
     require_fired(Task.objects.live().exists(), "all was over before the stop")
-    worker.wait_until(lambda: AWAY in worker.output(), "it felt the stop", PATIENCE)
     stack.wait_final(*ids)
+    require_fired(any(line in worker.output() for line in (AWAY, END_AWAY, PARENT_AWAY)), "nobody felt it")
 
     stack.assert_completed(ids)
     assert set(Task.objects.values_list("crashes", flat=True)) == {0}
@@ -84,11 +84,12 @@ def test_what_waits_and_what_runs_is_done_all_the_same(
 def test_ends_that_come_while_it_is_away_are_written_when_it_is_back(stack: Stack, server: PostgresServer) -> None:
     worker = stack.worker(concurrency=2)
     good, bad = stack.enqueue(linger), stack.enqueue(sulk)
-    stack.wait_begun(good)
+    wait_until(lambda: Report.objects.filter(task_id=good).exists(), "all but its return is done")
     stack.wait_begun(bad)
     server.stop()
     stack.book.open_gate(1)
     worker.wait_until(lambda: AWAY in worker.output(), "a slot could not write an end", PATIENCE)
+    worker.wait_until(lambda: END_AWAY in worker.output(), "nor could the other", PATIENCE)
     worker.wait_until(lambda: PARENT_AWAY in worker.output(), "nor could the parent beat", PATIENCE)
     start_again(server)
     stack.wait_final(good, bad)
@@ -98,3 +99,5 @@ def test_ends_that_come_while_it_is_away_are_written_when_it_is_back(stack: Stac
     assert (task.failures, task.crashes, task.error_message) == (1, 0, "it sulks")
     assert [stack.book.begun(one) for one in (good, bad)] == [[1], [1]]
     worker.wait_until(lambda: BACK in worker.output(), "it is at work again", PATIENCE)
+    assert worker.output().count(END_AWAY) == 1
+    worker.wait_until(lambda: PARENT_BACK in worker.output(), "its parent is at work again", PATIENCE)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from taskcenter.models import Report
 from tests.faults.plugs import AWAY, assert_one_line_per_change, needs_postgres, refusing
 from tests.faults.stack import PATIENCE, Stack, require_fired
 from tests.ledger.tasks import mark
 from tests.ledger.villains import patient
-from taskcenter.models import Report
 
 pytestmark = needs_postgres
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from django.utils import timezone
+
 from taskcenter.models import Task, Worker
 from tests.faults.stack import Stack, require_fired, wait_until
 from tests.ledger.tasks import hold, mark
@@ -15,6 +19,8 @@ def test_the_new_one_neither_inherits_nor_loses_tasks(stack: Stack) -> None:
     task_id = stack.enqueue(hold)
     stack.wait_begun(task_id)
     old.kill9()
+    # Its silence shall not be long enough before the new one is up.
+    Worker.objects.filter(id=former.id).update(heartbeat_at=timezone.now() + timedelta(seconds=3))
     with stack.redis() as client:  # else the name is taken until the silence has been long enough
         client.delete(f"rq:worker:{NAME}")
 

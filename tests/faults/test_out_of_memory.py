@@ -19,7 +19,7 @@ def largest(slots: list[psutil.Process]) -> psutil.Process:
 
 def test_only_the_task_in_it_counts_a_crash(stack: Stack) -> None:
     worker = stack.worker(concurrency=2)
-    slots = worker.slots()
+    slots = wait_until(lambda: len(worker.slots()) == 2 and worker.slots(), "both slots are there")
     before = largest(slots).memory_info().rss
     neighbour = stack.enqueue(hold)
     stack.wait_begun(neighbour)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 from django.db import connection
 
-from tests.faults.company import begun_with, practise
+from tests.faults.company import assert_unharmed, begun_with, practise
 from tests.faults.stack import Stack
-from tests.ledger.tasks import mark
 from tests.ledger.villains import bring
 
 WORDS = {
@@ -23,13 +22,13 @@ WORDS = {
 def test_it_fails_at_once_and_the_rest_of_its_batch_completes(stack: Stack, what: str) -> None:
     worker = stack.worker()
     practise(stack)
-    bad, ids = begun_with(stack, bring, mark, what)
+    bad, ids = begun_with(stack, bring, what)
     stack.wait_final(bad, *ids)
 
     task = stack.assert_failed(bad)
     assert WORDS[what] in task.error_message
     assert (task.failures, task.attempt, task.result) == (1, 1, None), "another try would not be better"
-    stack.assert_completed(ids)
+    assert_unharmed(ids)
     assert "died" not in worker.output()
 
 
@@ -37,10 +36,10 @@ def test_what_only_the_database_refuses_is_told_from_the_rest(stack: Stack) -> N
     """Nested deeper than PostgreSQL reads; SQLite keeps or refuses it."""
     worker = stack.worker()
     practise(stack)
-    bad, ids = begun_with(stack, bring, mark, "deep")
+    bad, ids = begun_with(stack, bring, "deep")
     stack.wait_final(bad, *ids)
 
-    stack.assert_completed(ids)
+    assert_unharmed(ids)
     assert worker.popen.poll() is None
     assert "died" not in worker.output()
     if connection.vendor == "postgresql":

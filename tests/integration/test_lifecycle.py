@@ -467,3 +467,15 @@ class TestRivals:
         )
         at_once(6, lambda n: TaskEvent.objects.tell(task.id, TaskEvent.Kind.LOG, f"line {n}", attempt=1))
         assert [event.seq for event in task.events.told()] == list(range(1, 9))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_a_lost_batch_none_is_blamed_however_many_recover_it_at_once() -> None:
+    worker, when = make_worker(silent=3600), timezone.now() - timedelta(hours=1)
+    batch = [make_task(State.PROCESSING, worker=worker, attempted_at=when, max_crashes=0) for _ in range(6)]
+    alone = make_task(State.PROCESSING, worker=worker, attempted_at=when - timedelta(seconds=1))
+    outcomes = at_once(4, lambda number: lifecycle.recover(batch[number].id, 1))
+    assert sorted(len(found) for found in outcomes) == [0, 0, 0, 6]
+    assert {(one.state, one.crashes, one.interrupted) for one in map(fresh, batch)} == {("pending", 0, 1)}
+    lifecycle.recover(alone.id, 1)
+    assert (fresh(alone).crashes, fresh(alone).interrupted) == (1, 0)

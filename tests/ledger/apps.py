@@ -9,9 +9,9 @@ class LedgerConfig(AppConfig):
     name = "tests.ledger"
 
     def ready(self) -> None:
-        from . import villains  # noqa: F401 PLC0415 its tasks are known from here on
+        from . import villains  # noqa: F401 its tasks are known from here on
 
         if moment := os.environ.get("SABOTAGE"):
-            from . import sabotage  # noqa: PLC0415 it needs models, and is wanted only here
+            from . import sabotage
 
             sabotage.install(moment)

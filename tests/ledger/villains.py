@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import math
 import sys
 import time
@@ -75,8 +76,8 @@ def deaf_at_first(context: TaskContext) -> dict[str, int]:
 def numb_at_first(context: TaskContext) -> dict[str, int]:
     """The first attempt keeps Python's lock: not even a signal's handler runs."""
     book().begin(context.row.id, context.attempt)
-    while context.attempt == 1:
-        _sleep_with_the_lock(60)
+    if context.attempt == 1:
+        sum(itertools.repeat(0, 10**12))  # for hours
     return _close(context)
 
 
@@ -95,8 +96,6 @@ def glutton(context: TaskContext) -> dict[str, int]:
 def bring(context: TaskContext, what: str) -> Any:
     """Return what cannot be kept."""
     book().begin(context.row.id, context.attempt)
-    context.report(title="Bring", data={"attempt": context.attempt})
-    book().end(context.row.id, context.attempt)
     return _PRESENTS[what]()
 
 
@@ -115,7 +114,6 @@ _PRESENTS: dict[str, Any] = {
     "nul": lambda: "a\0b",
     "surrogate": lambda: "\ud800",
     "large": lambda: "x" * (1024 * 1024),
-    "huge number": lambda: int("9" * 4000),
     "deep": _deep,
 }
 
@@ -126,7 +124,7 @@ def _wait_for_gate(context: TaskContext) -> None:
 
 
 def _sleep_with_the_lock(seconds: int) -> None:
-    ctypes.PyDLL(None).sleep(seconds)
+    ctypes.PyDLL(None).sleep(seconds)  # not CDLL, which would let it go
 
 
 def _close(context: TaskContext) -> dict[str, int]:
