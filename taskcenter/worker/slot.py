@@ -145,7 +145,7 @@ class Slot:
         self._mean += (seconds - self._mean) * REMEMBERED
 
     def _batch_size(self) -> int:
-        """As many tasks as fit into a batch's time, by the recent mean.
+        """As many tasks as fit into a batch's time, by the recent mean; a power of two, so that few statements do.
 
         One, when a stranger listens to their ends: he is to hear of each before the next begins.
         """
@@ -154,7 +154,7 @@ class Slot:
             return 1
         fits = int(BATCH_SECONDS / self._mean) if self._mean * most > BATCH_SECONDS else most
         left = self.max_tasks - self.ran if self.max_tasks else most
-        return max(1, min(most, fits, left))
+        return 1 << (max(1, min(most, fits, left)).bit_length() - 1)
 
     def _is_worn_out(self) -> bool:
         if self.max_tasks and self.ran >= self.max_tasks:

@@ -110,7 +110,7 @@ WHERE queue = ANY(%(queues)s::text[]) AND state = 'processing' GROUP BY queue"""
 class Shape(NamedTuple):
     """Which parts a statement has; few combinations occur, and each is prepared once.
 
-    The limit is part of the text, in steps of two: with a parameter PostgreSQL plans for a tenth of the table.
+    The limit is part of the text: with a parameter PostgreSQL plans for a tenth of the table.
     """
 
     ends: str = ""
@@ -241,8 +241,7 @@ def _finishing(ended: Sequence[Ended]) -> tuple[Shape, dict[str, Any]]:
 
 
 def _wishing(shape: Shape, want: Want) -> Shape:
-    limit = 1 << (want.limit.bit_length() - 1)
-    return shape._replace(claims="queue" if len(want.queues) == 1 else "queues", limit=limit)
+    return shape._replace(claims="queue" if len(want.queues) == 1 else "queues", limit=want.limit)
 
 
 def _attempts(claimed: Sequence[Claimed]) -> dict[str, Any]:
