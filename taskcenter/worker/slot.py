@@ -135,7 +135,7 @@ class Slot:
         try:
             with self.desk.at_the_database():
                 outcome = story.end(attempt, ending)
-        except DatabaseError as error:
+        except (DatabaseError, InterfaceError) as error:
             claimed = attempt.claimed
             raise RuntimeError(f"Attempt {claimed.attempt} of task {claimed.id} could not be ended") from error
         if outcome.moved and outcome.state in FINAL:

@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from django.db import transaction
 
 from taskcenter.models import Task
+from tests.faults.company import enqueue_at_once, fresh, practise
 from tests.faults.stack import PATIENCE, Stack, require_fired, wait_until
-from tests.ledger.tasks import add, hold, mark, poison, regicide
-
-
-def practise(stack: Stack) -> None:
-    """Show the slot so many quick tasks that it takes the next ones by the dozen."""
-    add.enqueue_many([{"a": number, "b": 1} for number in range(200)])
-    wait_until(lambda: not Task.objects.live().exists(), "the slot is warm; logs:\n" + stack.logs())
-
-
-def enqueue_at_once(stack: Stack, *definitions: Any) -> list[str]:
-    """Tasks that are seen all together."""
-    with transaction.atomic():
-        return [stack.enqueue(definition) for definition in definitions]
-
-
-def fresh(task_id: str) -> Task:
-    return Task.objects.get(id=task_id)
+from tests.ledger.tasks import hold, mark, poison, regicide
 
 
 def begun_together(stack: Stack) -> list[str]:
