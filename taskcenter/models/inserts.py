@@ -106,7 +106,8 @@ def _insert_by_orm(alias: str, draft: Draft) -> bool:
     """The reference. Django cannot say how many rows it wrote where conflicts are ignored, so look."""
     rows = Task.objects.using(alias)
     unique = draft["unique_key"] is not None
-    rows.bulk_create([row_of(alias, draft)], ignore_conflicts=unique)
+    with transaction.mark_for_rollback_on_error(alias):  # which Django 6.1 leaves out for a single row
+        rows.bulk_create([row_of(alias, draft)], ignore_conflicts=unique)
     return not unique or rows.filter(id=draft["id"]).exists()
 
 
