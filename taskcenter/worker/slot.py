@@ -37,7 +37,7 @@ logger = logging.getLogger("taskcenter")
 
 SELF_CLAIM = 1.0
 """Seconds an idle slot waits for a pointer before it looks by itself."""
-BATCH_SECONDS = 0.04
+BATCH_SECONDS = 0.045
 """How long a batch should take: with tasks that run longer than half of it there are no batches."""
 REMEMBERED = 0.1
 """How much the latest run counts in the mean run time."""
