@@ -21,12 +21,13 @@ ROOT = Path(__file__).resolve().parents[1]
 T = TypeVar("T")
 
 
-def wait_for(condition: Callable[[], T], timeout: float = 20, what: str = "") -> T:
+def wait_for(condition: Callable[[], T], timeout: float = 20, what: str | Callable[[], str] = "") -> T:
     """The first true value of `condition()`; fails the test, saying what did not come, when time is up."""
     deadline = time.monotonic() + timeout
     while not (found := condition()):
         if time.monotonic() > deadline:
-            pytest.fail(f"Waited {timeout:g} s in vain until {what or condition}; last answer: {found!r}.")
+            said = what() if callable(what) else what or condition
+            pytest.fail(f"Waited {timeout:g} s in vain until {said}; last answer: {found!r}.")
         time.sleep(0.02)
     return found
 

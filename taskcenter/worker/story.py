@@ -61,7 +61,11 @@ class Attempt:
 
     @cached_property
     def result(self) -> TaskResult:
-        return _result_of(self.task, self.definition)
+        """What Django calls the task. Raises HandedBack when the database is away: nothing has begun yet."""
+        try:
+            return _result_of(self.task, self.definition)
+        except (OperationalError, InterfaceError) as error:
+            raise HandedBack("The database went away before it began.") from error
 
     @property
     def sender(self) -> type:
@@ -90,11 +94,11 @@ def run(task: Task, listener: Listener) -> lifecycle.Outcome:
 
 def perform(attempt: Attempt) -> Returned | BaseException:
     """Call the function; a value or what it raised. Nothing a task raises leaves here."""
-    if is_heard(task_started):
-        task_started.send_robust(attempt.sender, task_result=attempt.result)
     process = os.getpid()
     outside = _in_transaction()
     try:
+        if is_heard(task_started):
+            task_started.send_robust(attempt.sender, task_result=attempt.result)
         return Returned(_called(attempt))
     except BaseException as error:  # noqa: BLE001 also SystemExit, KeyboardInterrupt and our own interrupts
         return error

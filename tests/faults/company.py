@@ -15,7 +15,7 @@ from tests.ledger.tasks import add
 def practise(stack: Stack) -> None:
     """Show the slot so many quick tasks that it takes the next ones by the dozen."""
     add.enqueue_many([{"a": number, "b": 1} for number in range(200)])
-    wait_until(lambda: not Task.objects.live().exists(), "the slot is warm; logs:\n" + stack.logs())
+    wait_until(lambda: not Task.objects.live().exists(), lambda: "the slot is warm; logs:\n" + stack.logs())
 
 
 def enqueue_at_once(stack: Stack, *definitions: Any) -> list[str]:

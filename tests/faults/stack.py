@@ -24,7 +24,7 @@ PATIENCE = 60.0
 """Seconds a test waits for a condition: a net for slow machines, never a measure."""
 
 
-def wait_until(condition: Callable[[], Any], what: str) -> Any:
+def wait_until(condition: Callable[[], Any], what: str | Callable[[], str]) -> Any:
     """The first true value of `condition()`; fails the test, saying `what` did not come."""
     return wait_for(condition, PATIENCE, what)
 
@@ -146,7 +146,7 @@ class Stack:
     def wait_final(self, *task_ids: str) -> None:
         wait_until(
             lambda: not Task.objects.live().filter(id__in=task_ids).exists(),
-            f"{len(task_ids)} tasks have ended; logs:\n" + self.logs(),
+            lambda: f"{len(task_ids)} tasks have ended; logs:\n" + self.logs(),
         )
 
     def events(self, task_id: str) -> list[str]:

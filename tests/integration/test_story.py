@@ -14,7 +14,7 @@ from taskcenter.compat import task_started
 from taskcenter.definitions import find
 from taskcenter.models import Task
 from taskcenter.worker import story
-from tests.ledger.tasks import add, boom
+from tests.ledger.tasks import add, boom, mark
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -107,3 +107,24 @@ def test_a_task_that_leaves_a_transaction_open_does_not_harm_the_next(redis_clie
         object.__setattr__(definition, "func", function)
     assert not transaction.get_connection().in_atomic_block
     assert Task.objects.get(id=task.id).state == "completed"
+
+
+def test_a_claimed_row_is_told_of_without_a_query(redis_client: Any, django_assert_num_queries: Any) -> None:
+    from taskcenter.models.engine import Claimed
+
+    attempt = story.Attempt(Claimed.of(claimed(add, 1, 2)), Deaf())
+    with django_assert_num_queries(0):
+        assert attempt.result.status.name == "RUNNING"
+        assert story.perform(attempt) == story.Returned("3")
+
+
+def test_an_attempt_whose_database_goes_before_it_begins_is_handed_back(
+    redis_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any) -> None:
+        raise OperationalError("the server closed the connection")
+
+    task = claimed(mark, 1)
+    monkeypatch.setattr(story, "_result_of", away)
+    outcome = story.run(task, Deaf())
+    assert (outcome.state, Task.objects.get(id=task.id).interrupted) == ("pending", 1)

@@ -73,7 +73,8 @@ class Claimed(NamedTuple):
             values[name] = json.loads(values[name])
         for name in _TIMES:
             values[name] = _moment(values[name])
-        values.update(state=State.PROCESSING, run_after=None, finished_at=None, cancel_requested_at=None)
+        values.update(state=State.PROCESSING, result=None)
+        values.update(dict.fromkeys(("run_after", "finished_at", "cancel_requested_at")))
         names = [name for name in _FIELDS if name in values]
         return Task.from_db(None, names, [values[name] for name in names])
 
