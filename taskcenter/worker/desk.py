@@ -3,7 +3,7 @@
 The slot's own thread runs tasks, and writes what has ended together with the next claim. The helper
 thread is awake only while something is in hand. It sees to it that nobody waits for a slow task: once
 one has run for `SLOW` seconds, what is finished is written and the rest, not begun, is handed back; and
-nothing that has ended stays unseen for long. They take turns under one lock, which is never held while
+nothing that has ended stays unseen for longer than `UNSEEN`. They take turns under one lock, which is never held while
 a task runs.
 """
 
@@ -33,6 +33,8 @@ LOOK = 0.01
 """Seconds between two looks of the helper thread."""
 SLOW = 0.02
 """Seconds after which a task must hold up neither what has ended before it nor what was to come."""
+UNSEEN = 0.03
+"""Seconds that an end may wait for the next claim; most batches are over by then."""
 
 
 class Desk:
@@ -155,7 +157,7 @@ class Desk:
         """Write what has waited too long, and hand back what would."""
         is_slow = self._running is not None and now - self._begun >= SLOW
         made = lifecycle.Turn()
-        if self._ended and (is_slow or now - self._oldest_end >= SLOW):
+        if self._ended and (is_slow or now - self._oldest_end >= UNSEEN):
             made = self._write(None)
         if self._unbegun and is_slow:
             self._give_back()
