@@ -277,3 +277,17 @@ def test_rivals_never_claim_the_same_row() -> None:
     taken = [task_id for got in at_once(4, some) for task_id in got]
     assert len(taken) == len(set(taken)) == 40
     assert set(Task.objects.values_list("state", "attempt")) == {("processing", 1)}
+
+
+@pytest.mark.parametrize("queues", [("default",), ("default", "analysis")])
+def test_rivals_never_pass_max_running_together(queues: tuple[str, ...]) -> None:
+    for _ in range(40):
+        make_task()
+    Queue.objects.create(name="default", max_running=3)
+
+    def some(_number: int) -> int:
+        engine = engine_of(connection)
+        return sum(len(engine.turn((), want(*queues, limit=2)).claimed) for _ in range(6))
+
+    assert sum(at_once(4, some)) == 3
+    assert Task.objects.processing().count() == 3
