@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, overload
-from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.db import router, transaction
@@ -76,7 +75,8 @@ def enqueue(definition: TaskDefinition, args: Sequence[Any], kwargs: dict[str, A
     holder = _write(alias, draft, definition.on_conflict)
     if holder is not None:
         return holder, False
-    _wake(alias, draft, [draft["id"]])
+    if draft["state"] == State.PENDING:
+        after_commit(pointers.wake, draft["id"], draft["queue"], using=alias)
     return _row(alias, draft, definition.owner), True
 
 
@@ -94,7 +94,8 @@ def enqueue_many(definition: TaskDefinition, arguments: Sequence[dict[str, Any]]
     ids = [uuid7() for _ in texts]
     with transaction.atomic(using=alias):
         insert_many(alias, draft, ids, texts)
-        _wake(alias, draft, ids)
+        if draft["state"] == State.PENDING:
+            after_commit(pointers.push, [(task_id, draft["queue"]) for task_id in ids[:ENOUGH]], using=alias)
     return Built(
         len(ids), lambda index: _row(alias, {**draft, "id": ids[index], "kwargs": texts[index]}, definition.owner)
     )
@@ -204,8 +205,3 @@ def _write_in_place(alias: str, draft: Draft) -> Task | None:
 def _holder(alias: str, draft: Draft, *, lock: bool = False) -> Task | None:
     rows = Task.objects.using(alias).live().filter(unique_key=draft["unique_key"])
     return (rows.select_for_update() if lock else rows).first()
-
-
-def _wake(alias: str, draft: Draft, ids: Sequence[UUID]) -> None:
-    if draft["state"] == State.PENDING and ids:
-        after_commit(pointers.push, [(task_id, draft["queue"]) for task_id in ids[:ENOUGH]], using=alias)

@@ -7,11 +7,10 @@ hash, so that a stock RQ worker can run it and django-rq's pages can show it.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID
@@ -37,6 +36,7 @@ __all__ = [
     "queue_key",
     "task_id_of",
     "wait",
+    "wake",
 ]
 
 PREFIX = "task-"
@@ -80,6 +80,16 @@ def queue_key(queue: str) -> str:
     return f"{Queue.redis_queue_namespace_prefix}{queue}"
 
 
+def wake(task_id: UUID, queue: str) -> None:
+    """Put a new task's pointer at the end of its queue, and wait for no answer: a request waits for this.
+
+    Whether the last one arrived is heard before the next is sent. One that was lost costs time, as any
+    lost pointer does: idle slots look by themselves, and the sweep pushes again.
+    """
+    if redis_is_trusted():
+        try_redis(lambda client: _send(client, queue, [task_id], wait=False), queue=queue)
+
+
 def push(pointers: Sequence[Pointer]) -> bool:
     """Put pointers at the end of their queues, one round trip per thousand; False when Redis is away.
 
@@ -96,53 +106,79 @@ def push(pointers: Sequence[Pointer]) -> bool:
 def _push_queue(queue: str, ids: list[UUID]) -> bool:
     for start in range(0, len(ids), CHUNK):
         chunk = ids[start : start + CHUNK]
-        if try_redis(lambda client, part=chunk: _push_chunk(client, queue, part), queue=queue) is None:  # type: ignore[misc]
+        if try_redis(lambda client, part=chunk: _send(client, queue, part, wait=True), queue=queue) is None:  # type: ignore[misc]
             return False
     return True
 
 
-def _push_chunk(client: redis.Redis, queue: str, ids: list[UUID]) -> bool:
+def _send(client: redis.Redis, queue: str, ids: list[UUID], *, wait: bool) -> bool:
     jobs = [f"{RQ_KEY_PREFIX}:job:{PREFIX}{task_id.hex}" for task_id in ids]
     keys = (Queue.redis_queues_keys, queue_key(queue), *jobs)
-    call = (len(keys), *keys, queue, utcformat(datetime.now(UTC)))
     with _line(client) as line:
-        try:
-            line.evalsha(PUSH_SHA, *call)  # type: ignore[arg-type]
-        except redis.exceptions.NoScriptError:  # the first push since the server started
-            line.eval(PUSH, *call)  # type: ignore[arg-type]
+        line.send("EVAL", PUSH, len(keys), *keys, queue, utcformat(datetime.now(UTC)))
+        if wait:
+            line.hear()
     return True
 
 
-_idle: WeakKeyDictionary[redis.Redis, list[redis.Redis]] = WeakKeyDictionary()
+class _Line:
+    """A connection for one push after the other.
+
+    A client's own way, through a pool, costs as much again as a push: it is made for any command.
+    """
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._pool = client.connection_pool
+        self._connection: Any = self._pool.get_connection()
+        self._is_owed = False
+        """Whether an answer has not been heard yet."""
+
+    def send(self, *command: str | int) -> None:
+        """Send it once the answer to the last is known. Raises what Redis said to that, when it refused."""
+        if self._is_owed:
+            with suppress(redis.exceptions.ConnectionError):  # it has gone away since; the next line says if it is back
+                self.hear()
+        if self._is_closed():
+            self._connection.disconnect()
+        self._connection.send_command(*command)
+        self._is_owed = True
+
+    def hear(self) -> None:
+        self._is_owed = False
+        self._connection.read_response()
+
+    def close(self) -> None:
+        """After an error, of which an answer may still be under way."""
+        self._connection.disconnect()
+        self._pool.release(self._connection)
+
+    def _is_closed(self) -> bool:
+        """Nothing should be there to read: an end, if the server closed the connection while it was idle."""
+        try:
+            return bool(self._connection.can_read(timeout=0))
+        except UNREACHABLE:
+            return True
+
+
+_idle: WeakKeyDictionary[redis.Redis, list[_Line]] = WeakKeyDictionary()
 # A fork must not talk on the connections of the process it came from.
 os.register_at_fork(after_in_child=_idle.clear)
 
 
 @contextmanager
-def _line(client: redis.Redis) -> Iterator[redis.Redis]:
-    """A client with one connection of its own, kept for the next push; no other thread has it meanwhile.
-
-    A pool would do the same, but its bookkeeping takes a third of the time that a push takes here.
-    """
+def _line(client: redis.Redis) -> Iterator[_Line]:
+    """One that no other thread has meanwhile; kept for the next push."""
     idle = _idle.setdefault(client, [])
     try:
         line = idle.pop()
-        _reconnect_if_stale(line)
     except IndexError:
-        line = redis.Redis(connection_pool=client.connection_pool, single_connection_client=True)
-    yield line
-    idle.append(line)  # not after an error: the next push begins afresh
-
-
-def _reconnect_if_stale(line: redis.Redis) -> None:
-    """Nothing should be there to read: an end, if the server closed the connection while it was idle."""
-    connection: Any = line.connection
+        line = _Line(client)
     try:
-        stale = connection.can_read(timeout=0)
-    except UNREACHABLE:
-        stale = True
-    if stale:
-        connection.disconnect()
+        yield line
+    except BaseException:
+        line.close()
+        raise
+    idle.append(line)
 
 
 PUSH = f"""
@@ -162,8 +198,9 @@ end
 
 The hash holds what RQ's `Job.restore` needs (source: rq 3.0 `Job.to_dict`); its data is not compressed,
 which RQ allows and a script cannot do. A stock worker must not add a time limit of its own: hence -1.
+It is sent whole: a server that has forgotten the script would answer its hash with an error, which
+nobody waits for. That costs Redis some three microseconds.
 """
-PUSH_SHA = hashlib.sha1(PUSH.encode(), usedforsecurity=False).hexdigest()
 
 
 def wait(client: redis.Redis, queues: Sequence[str], seconds: float) -> tuple[str, str] | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import count
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-__all__ = ["can_execute", "execute"]
+__all__ = ["can_execute", "execute", "execute_alone"]
 
 
 def can_execute(connection: BaseDatabaseWrapper) -> bool:
@@ -21,11 +22,7 @@ def execute(connection: BaseDatabaseWrapper, sql: str, values: Sequence[Any] | M
 
     Prepared, unless the settings say that the next statement may meet another server process.
     """
-    connection.close_if_health_check_failed()
-    connection.ensure_connection()
-    connection.validate_thread_sharing()
-    connection.validate_no_broken_transaction()
-    server: Any = connection.connection
+    server = _usable(connection)
     threshold = server.prepare_threshold
     with connection.wrap_database_errors:
         if not _behind_a_pooler(connection):
@@ -34,6 +31,55 @@ def execute(connection: BaseDatabaseWrapper, sql: str, values: Sequence[Any] | M
             return _cursor_class()(server).execute(sql, values)
         finally:
             server.prepare_threshold = threshold
+
+
+def execute_alone(connection: BaseDatabaseWrapper, sql: str, values: Sequence[str | None]) -> int | None:
+    """Execute a statement that returns no rows, in a transaction of its own; how many rows it wrote.
+
+    None, and nothing was written, when that cannot be done here or the server refused it: execute() says why.
+    Straight through libpq with texts as parameters ($1, …), whose types are those of the columns they
+    are for: adapting seventeen values costs psycopg as much time as the server needs for the row.
+    """
+    server = _usable(connection)
+    registry = getattr(getattr(server, "_prepared", None), "_names", None)
+    if registry is None or not server.autocommit or server.pgconn.transaction_status or _behind_a_pooler(connection):
+        return None
+    parameters = [None if value is None else value.encode() for value in values]
+    if any(value is not None and b"\x00" in value for value in parameters):
+        return None  # libpq would cut it off there
+    answer = server.pgconn.exec_prepared(_name_of(sql, server, registry), parameters)
+    if answer.status == _COMMAND_OK:
+        return int(answer.command_tuples or 0)
+    registry.pop(_key(sql), None)  # somebody may have said DISCARD ALL
+    return None
+
+
+_COMMAND_OK = 1
+"""PGRES_COMMAND_OK of libpq."""
+_numbers = count(1)
+
+
+def _name_of(sql: str, server: Any, registry: dict[Any, bytes]) -> bytes:
+    """The statement's name on the server, kept among those of psycopg, which deallocates all of them at a rollback."""
+    name = registry.get(_key(sql))
+    if name is None:
+        name = registry[_key(sql)] = b"taskcenter_%d" % next(_numbers)
+        server.pgconn.prepare(name, sql.encode())
+    return name
+
+
+@cache
+def _key(sql: str) -> tuple[bytes, tuple[int, ...]]:
+    return sql.encode(), ()
+
+
+def _usable(connection: BaseDatabaseWrapper) -> Any:
+    """psycopg's connection, open and this thread's own. Raises Django's errors."""
+    connection.close_if_health_check_failed()
+    connection.ensure_connection()
+    connection.validate_thread_sharing()
+    connection.validate_no_broken_transaction()
+    return connection.connection
 
 
 def _behind_a_pooler(connection: BaseDatabaseWrapper) -> bool:

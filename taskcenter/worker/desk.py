@@ -3,8 +3,11 @@
 The slot's own thread runs tasks, and writes what has ended together with the next claim. The helper
 thread is awake only while something is in hand. It sees to it that nobody waits for a slow task: once
 one has run for `SLOW` seconds, what is finished is written and the rest, not begun, is handed back; and
-nothing that has ended stays unseen for longer than `UNSEEN`. They take turns under one lock, which is never held while
-a task runs.
+nothing that has ended stays unseen for longer than `UNSEEN`. It may also make the next turn ahead, while the
+last task in hand runs. They take turns under one lock, which is never held while a task runs.
+
+All that is in hand and not written was claimed at the same time, as the rows say it (`attempted_at`): when
+the whole worker is lost, recovery knows by that which tasks one slot held, and blames none of several.
 """
 
 from __future__ import annotations
@@ -13,13 +16,15 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
+from typing import NamedTuple
 
 from django.db import DatabaseError, InterfaceError, connections
 
 from taskcenter import lifecycle
-from taskcenter.models.engine import Claimed, Ended, Want, engine_of, own_connection
+from taskcenter.models.engine import Claimed, Ended, Want, engine_of, now, own_connection
 from taskcenter.states import State
 
 from . import story
@@ -35,6 +40,19 @@ SLOW = 0.02
 """Seconds after which a task must hold up neither what has ended before it nor what was to come."""
 UNSEEN = 0.03
 """Seconds that an end may wait for the next claim; most batches are over by then."""
+AHEAD = 0.5
+"""Seconds for which turns are made ahead, one after the other: an attempt may look so much older than it is."""
+
+
+class Claim(NamedTuple):
+    """The latest claim."""
+
+    at: datetime | None = None
+    """What its rows have as `attempted_at`, and those claimed ahead of their time too."""
+    made: float = 0.0
+    """When that was (`time.monotonic()`)."""
+    was_full: bool = False
+    """Whether all that was wanted was there, so that more may be."""
 
 
 class Desk:
@@ -48,8 +66,12 @@ class Desk:
         self._running: Claimed | None = None
         self._begun = 0.0
         self._oldest_end = 0.0
+        self._claim = Claim()
+        self._ahead: Want | None = None
+        self._queues: list[str] = []
         self._lock = threading.Lock()
         self._in_hand = threading.Event()
+        self._called = threading.Event()
         self._helper = threading.Thread(target=self._help, name="taskcenter-helper", daemon=True)
 
     # The slot's own thread.
@@ -60,14 +82,16 @@ class Desk:
     def turn(self, want: Want | None) -> list[Claimed]:
         """Write what has ended and claim what is wanted; raises database errors and then forgets nothing."""
         with self._lock:
-            made = self._write(want)
-            self._unbegun.extend(made.claimed)
-            self._note()
+            self._ahead = None
+            made = self._make(want._replace(at=now()) if want else None)
         self._tell_strangers(made)
         return made.claimed
 
-    def next(self) -> Claimed | None:
-        """Begin the next task in hand. One that must run alone waits until all before it is written."""
+    def next(self, ahead: Callable[[], Want | None]) -> Claimed | None:
+        """Begin the next task in hand. One that must run alone waits until all before it is written.
+
+        While the last one runs, the helper claims what is then wanted `ahead`.
+        """
         with self._lock:
             if self._unbegun and self._ended and self._unbegun[0].is_careful:
                 self._write(None)
@@ -77,7 +101,17 @@ class Desk:
             claimed = self._running = self._unbegun.popleft()
             self._begun = time.monotonic()
             self._page.begin(Running(claimed.id, claimed.attempt, self._begun, claimed.timeout or 0))
-            return claimed
+            self._ahead = ahead() if self._may_look_ahead() else None
+        if self._ahead is not None:
+            self._in_hand.set()
+            self._called.set()
+        return claimed
+
+    def claimed_from(self) -> list[str]:
+        """The queues of what was claimed since this was asked last, one for each task."""
+        with self._lock:
+            queues, self._queues = self._queues, []
+        return queues
 
     def done(self, ended: Ended | None) -> float:
         """The task begun last has ended; with its end if that is still to be written. Seconds it took.
@@ -85,18 +119,19 @@ class Desk:
         One that must not be begun twice stays on the page until its end is written: were it taken for
         unbegun, it would run again.
         """
-        now = time.monotonic()
+        ended_at = time.monotonic()
+        took = ended_at - self._begun
         with self._lock:
             self._running = None
             if ended is None:
                 self._page.end()
                 self._note()
-                return now - self._begun
-            self._oldest_end = self._oldest_end if self._ended else now
+                return took
+            self._oldest_end = self._oldest_end if self._ended else ended_at
             self._ended.append(ended)
             if ended.claimed.max_crashes:
                 self._page.end()
-        return now - self._begun
+        return took
 
     def hand_back(self) -> None:
         """Give back what was not begun."""
@@ -136,7 +171,8 @@ class Desk:
     def _help(self) -> None:
         while True:
             self._in_hand.wait()
-            time.sleep(LOOK)
+            self._called.wait(LOOK)
+            self._called.clear()
             try:
                 self._look()
             except (DatabaseError, InterfaceError):
@@ -146,18 +182,19 @@ class Desk:
 
     def _look(self) -> None:
         with self._lock:
-            made = self._relieve(time.monotonic())
+            ahead, self._ahead = self._ahead, None
+            made = self._make(ahead._replace(at=self._claim.at)) if ahead else self._relieve(time.monotonic())
             untold = self._take_untold()
             if not (self._unbegun or self._ended):
                 self._in_hand.clear()
         self._tell_strangers(made)
         self._send(untold)
 
-    def _relieve(self, now: float) -> lifecycle.Turn:
+    def _relieve(self, moment: float) -> lifecycle.Turn:
         """Write what has waited too long, and hand back what would."""
-        is_slow = self._running is not None and now - self._begun >= SLOW
+        is_slow = self._running is not None and moment - self._begun >= SLOW
         made = lifecycle.Turn()
-        if self._ended and (is_slow or now - self._oldest_end >= UNSEEN):
+        if self._ended and (is_slow or moment - self._oldest_end >= UNSEEN):
             made = self._write(None)
         if self._unbegun and is_slow:
             self._give_back()
@@ -166,6 +203,26 @@ class Desk:
         return made
 
     # Both; the lock is held.
+
+    def _may_look_ahead(self) -> bool:
+        """Whether the last one in hand runs, more is likely to wait, and what is in hand was claimed just now.
+
+        What must run alone is also lost alone, with its worker: nothing may be claimed beside it.
+        """
+        running = self._running
+        is_last = running is not None and not self._unbegun and not running.is_careful
+        return is_last and self._claim.was_full and self._begun < self._claim.made + AHEAD
+
+    def _make(self, want: Want | None) -> lifecycle.Turn:
+        made = self._write(want)
+        if want is not None:
+            self._unbegun.extend(made.claimed)
+            self._queues.extend([row.queue for row in made.claimed])
+            is_first = want.at != self._claim.at
+            begun = time.monotonic() if is_first else self._claim.made
+            self._claim = Claim(want.at, begun, was_full=len(made.claimed) == want.limit)
+        self._note()
+        return made
 
     def _write(self, want: Want | None) -> lifecycle.Turn:
         with self._as_default():

@@ -39,6 +39,8 @@ SELF_CLAIM = 1.0
 """Seconds an idle slot waits for a pointer before it looks by itself."""
 BATCH_SECONDS = 0.045
 """How long a batch should take: with tasks that run longer than half of it there are no batches."""
+WORTH_AHEAD = 0.002
+"""Mean seconds of a task while which another thread may as well make the next turn: a turn takes about as long."""
 REMEMBERED = 0.1
 """How much the latest run counts in the mean run time."""
 MEMORY_CHECK = 1.0
@@ -64,6 +66,7 @@ class Slot:
     ) -> None:
         self.page = page
         self.queues = tuple(queues)
+        self.definitions = tuple(known_names())
         self.burst = burst
         self.max_tasks = max_tasks
         self.max_memory = max_memory
@@ -93,10 +96,9 @@ class Slot:
 
     def work(self) -> None:
         self.desk.open()
-        definitions = tuple(known_names())
         while not self._is_over():
             try:
-                if not self._turn(definitions) and not self._idle():
+                if not self._turn() and not self._idle():
                     break
                 self._trouble.is_over("The database")
             except (DatabaseError, InterfaceError) as error:
@@ -107,17 +109,26 @@ class Slot:
     def _is_over(self) -> bool:
         return self.page.stopping or self._is_worn_out()
 
-    def _turn(self, definitions: tuple[str, ...]) -> bool:
+    def _turn(self) -> bool:
         """Write what has ended, claim, run; whether anything was claimed."""
         if self.page.paused:
             self.desk.turn(None)
             return False
-        want = Want(self.queues, definitions, self.page.worker_id, self._batch_size())
-        claimed = self.desk.turn(want if self.desk.is_empty else None)
-        while not self.page.stopping and (row := self.desk.next()):
+        claimed = self.desk.turn(self._want() if self.desk.is_empty else None)
+        while not self.page.stopping and (row := self.desk.next(self._want_ahead)):
             self._run(row)
-        self.bell.owe([row.queue for row in claimed])
+        self.bell.owe(self.desk.claimed_from())
         return bool(claimed)
+
+    def _want(self, *, in_hand: int = 0) -> Want:
+        return Want(self.queues, self.definitions, self.page.worker_id, self._batch_size(in_hand))
+
+    def _want_ahead(self) -> Want | None:
+        """What to claim while the last task in hand runs; None where that is soon over, or nothing more is wanted."""
+        if self._mean < WORTH_AHEAD or self.page.paused or self.page.stopping:
+            return None
+        want = self._want(in_hand=1)
+        return want if want.limit > 1 else None
 
     def _run(self, claimed: Claimed) -> None:
         """Run it. An error of ours leaves the page as it is and ends the slot: the parent counts a crash."""
@@ -144,7 +155,7 @@ class Slot:
     def _learn(self, seconds: float) -> None:
         self._mean += (seconds - self._mean) * REMEMBERED
 
-    def _batch_size(self) -> int:
+    def _batch_size(self, in_hand: int = 0) -> int:
         """As many tasks as fit into a batch's time, by the recent mean; a power of two, so that few statements do.
 
         One, when a stranger listens to their ends: he is to hear of each before the next begins.
@@ -153,7 +164,7 @@ class Slot:
         if most == 1 or strangers_listen(task_finished):
             return 1
         fits = int(BATCH_SECONDS / self._mean) if self._mean * most > BATCH_SECONDS else most
-        left = self.max_tasks - self.ran if self.max_tasks else most
+        left = self.max_tasks - self.ran - in_hand if self.max_tasks else most
         return 1 << (max(1, min(most, fits, left)).bit_length() - 1)
 
     def _is_worn_out(self) -> bool:
@@ -194,7 +205,7 @@ class Slot:
 
     def _anything_left(self) -> bool:
         with self.desk.at_the_database():
-            return Task.objects.claimable(self.queues, known_names()).exists()
+            return Task.objects.claimable(self.queues, self.definitions).exists()
 
     def _on_term(self, _signum: int, _frame: FrameType | None) -> None:
         self.page.stopping = True

@@ -17,7 +17,7 @@ django.setup()
 from taskcenter import pointers
 from tests.ledger.tasks import mark
 
-pointers.push = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+pointers.push = pointers.wake = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 {call}
 print("not killed")
 """

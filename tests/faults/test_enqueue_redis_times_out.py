@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from taskcenter import wire
-from tests.faults.stack import Stack, require_fired
+from tests.faults.stack import Stack, require_fired, wait_until
 from tests.ledger.tasks import mark
 from tests.servers import free_port
 
@@ -76,11 +76,12 @@ def swallower(stack: Stack) -> Iterator[Swallower]:
 def test_a_pointer_whose_answer_is_lost_wakes_for_a_task_that_runs_once(stack: Stack, swallower: Swallower) -> None:
     before = stack.waiting_pointers()
     task_id = stack.enqueue(mark)
-    require_fired(swallower.swallowed, "no answer was swallowed")
+    wait_until(lambda: swallower.swallowed, "an answer is swallowed")
     require_fired(stack.waiting_pointers() == before + 1, "Redis did not accept the pointer")
-    assert not wire.redis_is_trusted(), "nobody else waits for it"
+    after = stack.enqueue(mark)
+    assert not wire.redis_is_trusted(), "the next one hears of it, and nobody else waits for it"
 
     stack.worker(concurrency=2)
-    stack.wait_final(task_id)
-    stack.assert_completed([task_id])
-    assert stack.book.begun(task_id) == [1]
+    stack.wait_final(task_id, after)
+    stack.assert_completed([task_id, after])
+    assert stack.book.begun(task_id) == stack.book.begun(after) == [1]

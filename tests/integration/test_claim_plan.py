@@ -83,7 +83,8 @@ def copy(cursor: Any, model: Task, count: int, **otherwise: str) -> None:
 def plan_of(own: Any, engine: Any, want: Want, ended: list[Ended]) -> Any:
     """The generic plan, which is what a prepared statement runs, as it ran."""
     shape, values = postgres._finishing(ended)
-    values.update(postgres._wish(want), now=timezone.now().isoformat())
+    now = timezone.now().isoformat()
+    values.update(postgres._wish(want, now), now=now)
     sql = postgres.statement(postgres._wishing(shape, want))
     names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", sql)))
     for number, name in enumerate(names, 1):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
-from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError, OperationalError, connection, connections, transaction
 from django.db.models.signals import post_save
 from django.db.transaction import TransactionManagementError
 from django.test.utils import CaptureQueriesContext
@@ -89,7 +91,7 @@ def shared(row: Task) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("_way")
-@pytest.mark.parametrize("make", [lambda: add, rich], ids=["plain", "rich"])
+@pytest.mark.parametrize("make", [lambda: add, rich, lambda: _without_key(rich())], ids=["plain", "unique", "rich"])
 def test_each_way_writes_the_orm_s_row(make: Any) -> None:
     definition, kwargs = make(), {"text": TEXT, "number": 1e-7, "big": 2**70, "none": None, "list": [[], {}, ""]}
     row, _ = enqueue(definition, [], kwargs)
@@ -97,7 +99,7 @@ def test_each_way_writes_the_orm_s_row(make: Any) -> None:
 
 
 @pytest.mark.usefixtures("_way")
-@pytest.mark.parametrize("make", [lambda: add, rich], ids=["plain", "rich"])
+@pytest.mark.parametrize("make", [lambda: add, rich, lambda: _without_key(rich())], ids=["plain", "unique", "rich"])
 def test_the_row_given_back_is_the_one_that_is_read(make: Any) -> None:
     row, _ = enqueue(make(), [1, ("two", TEXT)], {"a": {"b": TEXT}})
     found = Task.objects.get(id=row.id)
@@ -218,6 +220,64 @@ def test_the_insert_is_prepared_once_and_nothing_else_is() -> None:
     [statement] = prepared()
     assert statement.startswith('INSERT INTO "taskcenter_task"')
     assert connection.connection.prepare_threshold is None, "as Django had it"
+
+
+@postgres_only
+def test_outside_of_transactions_it_goes_straight_through_libpq_and_within_one_it_does_not() -> None:
+    connection.close()
+    with transaction.atomic():
+        enqueue(add, [1, 2], {})
+    enqueue(add, [1, 2], {})
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name LIKE 'taskcenter%' FROM pg_prepared_statements ORDER BY 1")
+        assert cursor.fetchall() == [(False,), (True,)]
+
+
+@postgres_only
+def test_after_a_rollback_the_server_is_not_asked_for_what_psycopg_has_deallocated() -> None:
+    """It would write an error to its log each time."""
+    enqueue(add, [1, 2], {})
+    with transaction.atomic():
+        enqueue(add, [1, 2], {})
+        transaction.set_rollback(True)
+    assert inserts._insert_alone(connections["default"], draft())
+    assert Task.objects.count() == 2
+
+
+@postgres_only
+def test_a_server_that_has_forgotten_what_was_prepared_is_told_again() -> None:
+    enqueue(add, [1, 2], {})
+    with connection.cursor() as cursor:
+        cursor.execute("DISCARD ALL")
+    for _ in range(2):
+        enqueue(add, [1, 2], {})
+    assert Task.objects.count() == 3
+
+
+@postgres_only
+def test_a_connection_that_has_gone_is_said_by_django_and_nothing_is_written_twice() -> None:
+    enqueue(add, [1, 2], {})
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        [pid] = cursor.fetchone()
+    with psycopg.connect(**_as_psycopg_takes_it()) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+    with pytest.raises(OperationalError):
+        enqueue(add, [1, 2], {})
+    connection.close()
+    assert Task.objects.count() == 1
+
+
+def _as_psycopg_takes_it() -> dict[str, Any]:
+    settings = connection.settings_dict
+    return {"host": settings["HOST"], "user": settings["USER"], "dbname": settings["NAME"]}
+
+
+def test_a_text_is_never_cut() -> None:
+    """libpq takes a NUL for the end of a text."""
+    with contextlib.suppress(ValueError, DatabaseError):
+        inserts.insert("default", draft(title="before\x00after"))
+    assert set(Task.objects.values_list("title", flat=True)) <= {"before\x00after"}
 
 
 @postgres_only

@@ -7,16 +7,18 @@ import uuid
 import warnings
 from typing import Any
 
+import pytest
 import redis
 from rq import Queue
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from taskcenter import pointers
+from taskcenter import pointers, wire
 from taskcenter.conf import redis_queues
 from taskcenter.wire import redis_is_trusted
 from tests.integration.rivals import at_once
-from tests.servers import free_port
+from tests.processes import wait_for
+from tests.servers import ValkeyServer, free_port
 
 
 def listed(client: redis.Redis, queue: str = "default") -> list[str]:
@@ -57,8 +59,8 @@ def test_a_push_is_one_command(redis_client: redis.Redis) -> None:
     pointers.push([(uuid.uuid4(), "default") for _ in range(100)])
     stats: Any = redis_client.info("commandstats")
     from_clients = {name for name in stats if name.removeprefix("cmdstat_") in {"evalsha", "eval", "multi", "exec"}}
-    assert from_clients == {"cmdstat_evalsha"}
-    assert stats["cmdstat_evalsha"]["calls"] == 1
+    assert from_clients == {"cmdstat_eval"}
+    assert stats["cmdstat_eval"]["calls"] == 1
 
 
 def connections_of(client: redis.Redis) -> int:
@@ -79,6 +81,41 @@ def test_a_connection_that_the_server_has_closed_costs_no_pointer(redis_client: 
     redis_client.client_kill_filter(_type="normal", skipme=True)
     assert pointers.push([(uuid.uuid4(), "default")])
     assert len(listed(redis_client)) == 2
+    assert redis_is_trusted()
+
+
+def test_waking_waits_for_no_answer(redis_client: redis.Redis) -> None:
+    redis_client.client_pause(60_000, all=False)  # whatever writes
+    pointers.wake(uuid.uuid4(), "default")
+    assert redis_is_trusted(), "it waited until its time was up"
+    redis_client.client_unpause()
+    wait_for(lambda: len(listed(redis_client)) == 1)
+
+
+def test_who_wakes_hears_of_a_refusal_the_next_time(
+    redis_client: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    pointers.wake(uuid.uuid4(), "default")
+    redis_client.config_set("maxmemory", 1)
+    try:
+        pointers.wake(uuid.uuid4(), "default")
+        assert redis_is_trusted(), "it cannot know yet"
+        pointers.wake(uuid.uuid4(), "default")
+        assert not redis_is_trusted()
+        assert "maxmemory" in caplog.text
+    finally:
+        redis_client.config_set("maxmemory", 0)
+        wire._breaker.reset()
+
+
+def test_a_server_that_came_back_meanwhile_is_woken(valkey: ValkeyServer, settings: Any) -> None:
+    settings.RQ_QUEUES = {"default": {"URL": valkey.url}}
+    pointers.wake(uuid.uuid4(), "default")
+    valkey.kill9()
+    valkey.restart()
+    pointers.wake(uuid.uuid4(), "default")
+    with redis.Redis.from_url(valkey.url) as client:
+        wait_for(lambda: len(listed(client)) == 1)
     assert redis_is_trusted()
 
 

@@ -82,8 +82,8 @@ chosen AS (
 _TAKE = """,
 got AS (
     UPDATE taskcenter_task t SET state = 'processing', rev = t.rev + 1, attempt = t.attempt + 1,
-        worker_id = %(worker)s::uuid, attempted_at = %(now)s::timestamptz,
-        started_at = coalesce(t.started_at, %(now)s::timestamptz), run_after = NULL
+        worker_id = %(worker)s::uuid, attempted_at = %(at)s::timestamptz,
+        started_at = coalesce(t.started_at, %(at)s::timestamptz), run_after = NULL
     FROM {chosen} chosen WHERE t.id = chosen.id RETURNING {columns})"""
 _LIMITS = f"""
 UNION ALL SELECT {", ".join(["NULL"] * _WIDTH)}, {_LIMITED} WHERE EXISTS (
@@ -160,7 +160,7 @@ class PostgresEngine:
         values["now"] = now().isoformat()
         if want is None:
             return self._answer(shape, values)
-        values.update(_wish(want))
+        values.update(_wish(want, values["now"]))
         turned = self._answer(_wishing(shape, want), values)
         if not turned.claimed and (self._limited or self._is_limited(want)):
             turned.claimed = self._limited_turn((), want).claimed
@@ -198,8 +198,8 @@ class PostgresEngine:
             shape, values = _finishing(ended)
             values["now"] = now().isoformat()
             turned = self._answer(shape, values)
-            wish = _wish(want)
-            wish.update(now=values["now"], limits=True, rooms=_array(self._rooms(want)))
+            wish = _wish(want, values["now"])
+            wish.update(limits=True, rooms=_array(self._rooms(want)))
             turned.claimed = self._answer(_wishing(Shape(), want)._replace(claims="queues"), wish).claimed
         return turned
 
@@ -248,8 +248,9 @@ def _attempts(claimed: Sequence[Claimed]) -> dict[str, Any]:
     return {"ids": _array(str(item.id) for item in claimed), "attempts": _array(str(item.attempt) for item in claimed)}
 
 
-def _wish(want: Want) -> dict[str, Any]:
+def _wish(want: Want, moment: str) -> dict[str, Any]:
     wish: dict[str, Any] = {"worker": str(want.worker_id), "definitions": _names(want.definitions)}
+    wish["at"] = want.at.isoformat() if want.at else moment
     if len(want.queues) == 1:
         wish["queue"] = want.queues[0]
     wish["queues"] = _names(want.queues)

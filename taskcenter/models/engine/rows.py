@@ -28,6 +28,8 @@ class Want(NamedTuple):
     definitions: tuple[str, ...]
     worker_id: UUID
     limit: int = 1
+    at: datetime | None = None
+    """What the claimed shall have as `attempted_at`; now, if it is not said (see `Desk._claim`)."""
 
 
 class Claimed(NamedTuple):
@@ -72,7 +74,7 @@ class Claimed(NamedTuple):
         for name in _JSON:
             values[name] = json.loads(values[name])
         for name in _TIMES:
-            values[name] = _moment(values[name])
+            values[name] = moment(values[name])
         values.update(state=State.PROCESSING, result=None)
         values.update(dict.fromkeys(("run_after", "finished_at", "cancel_requested_at")))
         names = [name for name in _FIELDS if name in values]
@@ -141,17 +143,17 @@ def in_running_order(rows: list[Claimed]) -> list[Claimed]:
 
 def now() -> datetime:
     """Now, aware, whatever USE_TZ says: the engine's SQL is below Django's conversions."""
-    moment = timezone.now()
-    return moment if timezone.is_aware(moment) else timezone.make_aware(moment)
+    found = timezone.now()
+    return found if timezone.is_aware(found) else timezone.make_aware(found)
 
 
-def _moment(value: Any) -> datetime:
+def moment(value: Any) -> datetime:
     """A driver's time as Django has it; text is UTC without a zone, as Django keeps it in SQLite."""
     if isinstance(value, float):
         value = datetime.fromtimestamp(value, UTC)
     elif isinstance(value, str):
         value = datetime.fromisoformat(value).replace(tzinfo=UTC)
-    moment: datetime = value
-    if settings.USE_TZ and timezone.is_naive(moment):  # SQLite's driver may have read the text already
-        return moment.replace(tzinfo=UTC)
-    return moment if settings.USE_TZ or timezone.is_naive(moment) else timezone.make_naive(moment)
+    found: datetime = value
+    if settings.USE_TZ and timezone.is_naive(found):  # SQLite's driver may have read the text already
+        return found.replace(tzinfo=UTC)
+    return found if settings.USE_TZ or timezone.is_naive(found) else timezone.make_naive(found)

@@ -61,7 +61,7 @@ class SQLiteEngine:
             for item in ended:
                 self._finish(database, item, moment, turned)
             if want is not None:
-                turned.claimed = self._claim(database, want, moment)
+                turned.claimed = self._claim(database, want, _text(want.at) if want.at else moment)
         return turned
 
     def hand_back(self, held: Sequence[Claimed]) -> list[Handed]:
