@@ -29,7 +29,7 @@ class Want(NamedTuple):
     worker_id: UUID
     limit: int = 1
     at: datetime | None = None
-    """What the claimed shall have as `attempted_at`; now, if it is not said (see `Desk._claim`)."""
+    """What the claimed shall have as `attempted_at`; now, if it is not said (see `worker/desk.py`)."""
 
 
 class Claimed(NamedTuple):
