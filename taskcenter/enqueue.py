@@ -26,7 +26,7 @@ from .payload import packed, packed_together
 from .pointers import ENOUGH
 from .states import State
 
-__all__ = ["Built", "enqueue", "enqueue_many"]
+__all__ = ["Built", "enqueue", "enqueue_many", "key_hash"]
 
 T = TypeVar("T")
 
@@ -154,9 +154,12 @@ def _key_of(owner: Any) -> Any:
 
 
 def _hashed(definition: TaskDefinition) -> str | None:
-    if definition.unique_key is None:
-        return None
-    return hashlib.sha256(f"{definition.module_path}\0{definition.unique_key}".encode()).hexdigest()
+    return None if definition.unique_key is None else key_hash(definition.module_path, definition.unique_key)
+
+
+def key_hash(definition: str, unique_key: str) -> str:
+    """What a task's row keeps of its unique key; keys of different definitions never meet."""
+    return hashlib.sha256(f"{definition}\0{unique_key}".encode()).hexdigest()
 
 
 def _row(alias: str, draft: Draft, owner: Any) -> Task:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
@@ -20,6 +20,7 @@ import redis
 from rq.defaults import RQ_KEY_PREFIX
 from rq.job import Job
 from rq.queue import Queue
+from rq.suspension import WORKERS_SUSPENDED
 from rq.utils import as_text, utcformat
 
 from .wire import UNREACHABLE, quick_client, redis_is_trusted, try_redis
@@ -28,9 +29,11 @@ __all__ = [
     "ENOUGH",
     "FUNCTION",
     "PREFIX",
+    "Look",
     "count_all",
     "forget",
     "is_pointer",
+    "look",
     "pointer_id",
     "push",
     "queue_key",
@@ -246,6 +249,28 @@ def count_all(queues: Iterable[str]) -> Counter[str] | None:
             return None
         counts[queue] = int(length)
     return counts
+
+
+class Look(NamedTuple):
+    """What Redis has to say of a queue."""
+
+    waiting: int
+    """Jobs in its list."""
+    suspended: bool
+    """Whether somebody ran `rqsuspend`: workers claim nothing until it is ended."""
+
+
+def look(queue: str) -> Look | None:
+    """One round trip; None when Redis is away."""
+
+    def ask(client: redis.Redis) -> Look:
+        pipeline = client.pipeline(transaction=False)
+        pipeline.llen(queue_key(queue))
+        pipeline.exists(WORKERS_SUSPENDED)
+        waiting, suspended = pipeline.execute()
+        return Look(int(waiting), bool(suspended))
+
+    return try_redis(ask, queue=queue)
 
 
 def listed(queue: str, limit: int = 10_000) -> list[UUID] | None:

@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from taskcenter import progress
+from taskcenter.explain import Explanation, explain
 from taskcenter.models import Report, Task, TaskEvent, Worker
 from taskcenter.states import State
 from taskcenter.views.timeline import duration, timeline, took
@@ -56,8 +57,8 @@ class Attempt:
     """The newest one that went wrong: its error is shown unfolded."""
 
 
-def page_context(task: Task) -> dict[str, Any]:
-    """Everything the template of a task's page names. Eight queries at most."""
+def page_context(task: Task, user: Any) -> dict[str, Any]:
+    """Everything the template of a task's page names. Eight queries at most, and those of explain()."""
     snapshot = progress.snapshots(Task.objects.filter(pk=task.pk))[0]
     worker = Worker.objects.filter(pk=task.worker_id).first() if task.worker_id else None
     return {
@@ -65,6 +66,7 @@ def page_context(task: Task) -> dict[str, Any]:
         "snapshot": snapshot,
         "worker": worker,
         "is_lost": not snapshot.worker_alive,
+        "explanation": _explained(task, user),
         "facts": [(name, value) for name, value in _facts(task) if value not in {None, ""}],
         "attempts": _attempts(task),
         "report": Report.objects.defer("data").newest_of(task.pk),
@@ -75,6 +77,12 @@ def page_context(task: Task) -> dict[str, Any]:
         "took": took(task),
         "show_traceback": True,
     }
+
+
+def _explained(task: Task, user: Any) -> Explanation | None:
+    """Why it is not running; None when it is, or is over."""
+    found = None if task.is_final else explain(task, user=user)
+    return None if found is None or found.is_running else found
 
 
 def _facts(task: Task) -> list[tuple[str, Any]]:

@@ -156,7 +156,9 @@ class TaskAdminMixin(Base):
         context = dict(extra_context or {})
         task: Task | None = self.get_object(request, object_id)
         if task is not None and self.has_view_permission(request, task):
-            context.update(page_context(task), title=task.label, subtitle="", verbs=self._offered(request, task))
+            context.update(
+                page_context(task, request.user), title=task.label, subtitle="", verbs=self._offered(request, task)
+            )
         return super().change_view(request, object_id, form_url, context)
 
     def verb_view(self, request: HttpRequest, task_id: UUID, name: str) -> HttpResponse:
