@@ -21,6 +21,7 @@ from asgiref.sync import sync_to_async
 from django.utils import timezone
 
 from taskcenter.conf import get_settings
+from taskcenter.definitions import known_names
 from taskcenter.enqueue import key_hash
 from taskcenter.models import Task
 from taskcenter.states import State
@@ -68,6 +69,8 @@ def explain_key(definition: str, unique_key: str) -> Explanation:
     holder = Task.objects.live().filter(unique_key=key_hash(definition, unique_key)).first()
     if holder is None:
         text = f"No live task of {definition} holds the unique key {unique_key!r}: enqueueing makes a new task."
+        if definition not in known_names():
+            text += " But the code here knows no definition of that name."
         return Explanation(None, None, definition, (Reason("key_free", text),))
     text = f"Task {label(holder)} ({holder.pk}) holds the unique key {unique_key!r} and is {holder.state}."
     held = Reason("key_held", text, "Wait for it to end, or cancel it.", {"since": as_data(holder.created_at)})

@@ -33,8 +33,18 @@ class TaskQuerySet(models.QuerySet["Task"]):
     def live(self) -> Self:
         return self.filter(state__in=LIVE)
 
+    def waiting(self) -> Self:
+        """What has yet to be claimed: for parents, for its time, for a worker."""
+        return self.filter(state__in=LIVE - {State.PROCESSING})
+
     def finished(self) -> Self:
         return self.filter(state__in=FINAL)
+
+    def counted(self) -> models.QuerySet[Task, Any]:
+        """Definition, queue, state, how many and since when, by groups: for questions before a deploy."""
+        groups = self.order_by("definition", "queue", "state").values("definition", "queue", "state")
+        numbers = groups.annotate(number=models.Count("id"), oldest=models.Min("created_at"))
+        return numbers.values_list("definition", "queue", "state", "number", "oldest")
 
     def in_claim_order(self) -> Self:
         """Highest priority first, then oldest: the order of the claim index."""
