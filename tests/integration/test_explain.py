@@ -533,6 +533,7 @@ def test_no_statement_reads_a_long_line_to_its_end(long_line: int) -> None:
         running(busy, number=number)
     behind, first = make_task(priority=-100), make_task(priority=100)
     unknown = make_task(definition=UNKNOWN)
+    looked = 0
     for task, limit in ((behind, None), (first, None), (behind, 2), (unknown, None)):
         Queue.objects.limit("default", limit)
         with CaptureQueriesContext(connection) as captured:
@@ -546,3 +547,5 @@ def test_no_statement_reads_a_long_line_to_its_end(long_line: int) -> None:
                     assert node["Node Type"] != "Seq Scan", query["sql"]
                     read = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
                     assert read <= AHEAD_CAP, query["sql"]
+                    looked += 1
+    assert looked > 12, "it has not seen the statements it is about"
