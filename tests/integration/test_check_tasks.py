@@ -129,7 +129,7 @@ def test_arguments_that_fit_no_more(definition: TaskDefinition, args: list[Any],
 
 def test_a_function_that_takes_a_context_now_counts_it(monkeypatch: pytest.MonkeyPatch) -> None:
     waiting(add, 1, 2)
-    monkeypatch.setitem(add.__dict__, "takes_context", True)
+    monkeypatch.setattr(TaskDefinition, "takes_context", True)
     [problem] = problems()
     assert problem["data"]["error"] == "too many positional arguments"
 
@@ -146,8 +146,8 @@ def test_different_complaints_are_counted_apart_and_their_number_is_bounded() ->
 
 def test_more_shapes_than_are_remembered_are_judged_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "SHAPES", 1)
-    for kwargs in ({"b": 2}, {"c": 2}, {"b": 3}, {"c": 3}, {"d": 1}):
-        waiting(add, 1, kwargs=kwargs)
+    for more in ({}, {"c": 2}, {"d": 3}, {"c": 4}):
+        waiting(add, 1, 2, kwargs=more)
     assert [problem["data"]["count"] for problem in problems()] == [2, 1]
 
 
