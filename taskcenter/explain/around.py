@@ -15,10 +15,12 @@ from taskcenter import pointers, progress
 from taskcenter.conf import redis_queues
 from taskcenter.models import Queue, Task, TaskEvent, TaskQuerySet, Worker
 
-__all__ = ["SHOWN", "Around"]
+__all__ = ["BLOBS", "SHOWN", "Around"]
 
 SHOWN = 3
 """Tasks that a reason names; the others are counted."""
+BLOBS = ("args", "kwargs", "result", "metadata", "progress_state", "tags")
+"""Columns that may be large, and explain nothing."""
 
 
 @dataclass
@@ -70,4 +72,4 @@ class Around:
     def named(self, rows: TaskQuerySet) -> list[Task]:
         """The first few of these tasks, as far as the reader may see them."""
         seen = rows if self.user is None else progress.visible(self.user, rows)
-        return list(seen.only("id", "title", "definition", "state")[:SHOWN])
+        return list(seen.defer(*BLOBS)[:SHOWN])

@@ -62,8 +62,7 @@ def _asked(around: Around, then: str) -> Reason:
 def _lost(around: Around, worker: Worker | None) -> Reason:
     """Nobody runs it, and recovery may take it at once."""
     data = _data(around.task, worker)
-    silent = f" since {when(worker.stopped_at or worker.heartbeat_at)}" if worker else ""
-    text = f"It is lost: {_worker(around.task, worker)} is dead{silent}. {_then(around.task)}"
+    text = f"It is lost: {_worker(around.task, worker)} {_death(worker)}. {_then(around.task)}"
     if around.all_workers:
         soon = span(get_settings().HEARTBEAT)
         text += f" A living worker recovers it within {soon}."
@@ -87,6 +86,14 @@ def _silent(around: Around, worker: Worker | None) -> Reason:
 
 def _worker(task: Task, worker: Worker | None) -> str:
     return f"its worker {worker}" if worker else f"its worker {task.worker_id}" if task.worker_id else "its worker"
+
+
+def _death(worker: Worker | None) -> str:
+    if worker is None:
+        return "is gone"
+    if worker.stopped_at:
+        return f"stopped at {when(worker.stopped_at)}"
+    return f"has been silent since {when(worker.heartbeat_at)}"
 
 
 def _then(task: Task) -> str:

@@ -16,7 +16,7 @@ from .words import as_data, counted, listed, span, tasks_data, when
 
 __all__ = ["blocked", "pending", "scheduled"]
 
-_PLANS = (TaskEvent.Kind.RETRY_PLANNED, TaskEvent.Kind.SNOOZED, TaskEvent.Kind.RETRIED)
+_PLANS = (TaskEvent.Kind.RETRY_PLANNED, TaskEvent.Kind.SNOOZED)
 
 
 def blocked(around: Around) -> Iterator[Reason]:

@@ -7,7 +7,9 @@ from types import ModuleType
 
 import pytest
 
-PACKAGES = [f"taskcenter{room}" for room in ("", ".models", ".progress", ".charts", ".lifecycle", ".testing")]
+PACKAGES = [
+    f"taskcenter{room}" for room in ("", ".models", ".progress", ".charts", ".lifecycle", ".testing", ".explain")
+]
 FILES = ["taskcenter.reports", "taskcenter.queues", "taskcenter.conf", "taskcenter.urls", "taskcenter.states"]
 
 
