@@ -71,6 +71,8 @@ class Trial:
 
     def _verdict(self, signature: inspect.Signature, args: Any, kwargs: Any) -> str:
         """What Python would say of the call; empty when it fits. Only number and names matter, not values."""
+        if not isinstance(args, list) or not isinstance(kwargs, dict):
+            return "its args are no list, or its kwargs no object"
         shape = (len(args), *sorted(kwargs))
         known = self._verdicts.get(shape)
         if known is not None:

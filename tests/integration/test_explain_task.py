@@ -179,7 +179,7 @@ def test_hostile_text_is_shown_as_text(viewer: Client) -> None:
 
 
 def only_mine(user: Any, queryset: Any) -> Any:
-    return queryset.filter(owner=user.pk)
+    return queryset.select_related("owner").filter(owner=user.pk)
 
 
 def test_the_page_names_only_what_its_reader_may_see(client: Client, settings: Any) -> None:
