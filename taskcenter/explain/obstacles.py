@@ -23,6 +23,8 @@ def obstacles(around: Around) -> Iterator[Reason]:
         yield _paused(around, around.queue.paused_at, around.queue.paused_reason)
     if not around.workers:
         yield _no_worker(around)
+        if around.task.definition not in known_names():
+            yield _unknown_here(around)
     elif not around.able:
         yield _unknown(around)
     if around.redis is not None and around.redis.suspended:
@@ -53,6 +55,14 @@ def _no_worker(around: Around) -> Reason:
 def _suspended(around: Around) -> Reason:
     text = "All workers are suspended: somebody ran rqsuspend, and they claim nothing until it is ended."
     return Reason("workers_suspended", text, "End it: manage.py rqresume", {"queue": around.task.queue})
+
+
+def _unknown_here(around: Around) -> Reason:
+    """Said with `no_worker`: the worker that one would start from here does not help."""
+    name = around.task.definition
+    text = f"The code here does not define {name}: a worker that runs it does not take the task."
+    fix = "Deploy the code that defines it first; or cancel the task if it is gone for good."
+    return Reason("unknown_definition", text, fix, {"definition": name, "known_here": False, "fails_at": None})
 
 
 def _unknown(around: Around) -> Reason:

@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rq.suspension import resume, suspend
 
-from taskcenter import lifecycle, pointers
+from taskcenter import definitions, lifecycle, pointers
 from taskcenter.enqueue import key_hash
 from taskcenter.explain import Explanation, aexplain, explain, explain_key
 from taskcenter.explain.crowd import AHEAD_CAP
@@ -35,8 +35,14 @@ STATEMENTS = 9
 """SQL statements of one explanation, at most."""
 
 
-def worker(*definitions: str, **fields: Any) -> Worker:
-    return make_worker(**{"definitions": list(definitions or (KNOWN,)), "slots": 1, **fields})
+@pytest.fixture(autouse=True)
+def _code_that_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The code here defines what the factory's tasks name."""
+    monkeypatch.setitem(definitions._registry, KNOWN, add)
+
+
+def worker(*known: str, **fields: Any) -> Worker:
+    return make_worker(**{"definitions": list(known or (KNOWN,)), "slots": 1, **fields})
 
 
 def running(held_by: Worker, **fields: Any) -> Task:
@@ -142,6 +148,13 @@ def test_without_a_living_worker_the_command_to_start_one_is_told() -> None:
     [reason] = explain(make_task(queue="analysis")).reasons
     assert reason.code == "no_worker"
     assert "one living worker on default only" in reason.text
+
+
+def test_a_worker_of_code_that_does_not_know_the_task_is_not_held_out_as_the_remedy() -> None:
+    found = explain(make_task(definition=UNKNOWN))
+    assert codes(found) == ["no_worker", "unknown_definition"]
+    assert f"does not define {UNKNOWN}" in found.reasons[1].text
+    assert "Deploy the code" in found.reasons[1].fix
 
 
 def test_a_queue_that_no_setting_names_is_told_as_such() -> None:

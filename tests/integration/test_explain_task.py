@@ -15,7 +15,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.test import Client
 from django.urls import reverse
 
-from taskcenter import lifecycle
+from taskcenter import definitions, lifecycle
 from taskcenter.explain import explain
 from taskcenter.models import Queue, Task
 from taskcenter.pointers import pointer_id
@@ -27,6 +27,12 @@ pytestmark = pytest.mark.django_db
 
 HOSTILE = "<script>alert(1)</script>"
 QUESTION = "Why is it not running?"
+
+
+@pytest.fixture(autouse=True)
+def _code_that_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The code here defines what the factory's tasks name."""
+    monkeypatch.setitem(definitions._registry, "tests.tasks.sample", add)
 
 
 def said(*arguments: str) -> str:
