@@ -274,6 +274,10 @@ def test_a_sample_walks_the_index_of_its_definition() -> None:
             f"INSERT INTO taskcenter_task (id, {names}) "  # noqa: S608 names of our own columns
             f"SELECT gen_random_uuid(), {names} FROM taskcenter_task, generate_series(1, 50000)"
         )
+        cursor.execute(
+            "UPDATE taskcenter_task SET state = 'completed', finished_at = now() "
+            "WHERE id IN (SELECT id FROM taskcenter_task ORDER BY id LIMIT 40000)"
+        )
         cursor.execute("ANALYZE taskcenter_task")
     with CaptureQueriesContext(connection) as captured:
         assert problems("--sample", "100") == []
@@ -284,4 +288,4 @@ def test_a_sample_walks_the_index_of_its_definition() -> None:
             cursor.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + sql[sql.index("SELECT") :])
             [[plan]] = cursor.fetchall()
         for node in walk(plan[0]["Plan"]):
-            assert node["Actual Rows"] <= 100, sql
+            assert node["Actual Rows"] + node.get("Rows Removed by Filter", 0) <= 100, sql
