@@ -24,7 +24,7 @@ from typing import NamedTuple
 from django.db import DatabaseError, InterfaceError, connections
 
 from taskcenter import lifecycle
-from taskcenter.models.engine import Claimed, Ended, Want, engine_of, now, own_connection
+from taskcenter.models.engine import Claimed, Ended, Want, as_datetime, engine_of, own_connection
 from taskcenter.states import State
 
 from . import story
@@ -83,7 +83,7 @@ class Desk:
         """Write what has ended and claim what is wanted; raises database errors and then forgets nothing."""
         with self._lock:
             self._ahead = None
-            made = self._make(want._replace(at=now()) if want else None)
+            made = self._make(want)
         self._tell_strangers(made)
         return made.claimed
 
@@ -218,11 +218,16 @@ class Desk:
         if want is not None:
             self._unbegun.extend(made.claimed)
             self._queues.extend([row.queue for row in made.claimed])
-            is_first = want.at != self._claim.at
-            begun = time.monotonic() if is_first else self._claim.made
-            self._claim = Claim(want.at, begun, was_full=len(made.claimed) == want.limit)
+            self._claim = self._remembered(want, made.claimed)
         self._note()
         return made
+
+    def _remembered(self, want: Want, claimed: list[Claimed]) -> Claim:
+        was_full = len(claimed) == want.limit
+        if want.at is not None:
+            return self._claim._replace(was_full=was_full)
+        at = as_datetime(claimed[0].attempted_at) if claimed else None
+        return Claim(at, time.monotonic(), was_full=was_full)
 
     def _write(self, want: Want | None) -> lifecycle.Turn:
         with self._as_default():

@@ -18,10 +18,21 @@ from taskcenter.models.task import Task
 
 from .postgres import PostgresEngine
 from .reference import ReferenceEngine
-from .rows import Claimed, Ended, Engine, Handed, Turned, Want, now
+from .rows import Claimed, Ended, Engine, Handed, Turned, Want, as_datetime
 from .sqlite import SQLiteEngine
 
-__all__ = ["Claimed", "Ended", "Engine", "Handed", "Turned", "Want", "engine_of", "now", "own_connection", "task_alias"]
+__all__ = [
+    "Claimed",
+    "Ended",
+    "Engine",
+    "Handed",
+    "Turned",
+    "Want",
+    "as_datetime",
+    "engine_of",
+    "own_connection",
+    "task_alias",
+]
 
 
 def task_alias() -> str:

@@ -17,7 +17,7 @@ from taskcenter.models.report import Report
 from taskcenter.models.task import Task
 from taskcenter.states import State
 
-from .rows import Claimed, Ended, Handed, Turned, Want, in_running_order, moment
+from .rows import Claimed, Ended, Handed, Turned, Want, in_running_order
 
 __all__ = ["ReferenceEngine"]
 
@@ -90,7 +90,7 @@ class ReferenceEngine:
         return rooms
 
     def _begin(self, task: Task, want: Want) -> Claimed:
-        now = moment(want.at) if want.at else timezone.now()
+        now = want.at or timezone.now()
         task.state, task.rev, task.attempt = State.PROCESSING, task.rev + 1, task.attempt + 1
         task.worker_id, task.attempted_at, task.run_after = want.worker_id, now, None
         task.started_at = task.started_at or now

@@ -74,7 +74,7 @@ class Claimed(NamedTuple):
         for name in _JSON:
             values[name] = json.loads(values[name])
         for name in _TIMES:
-            values[name] = moment(values[name])
+            values[name] = as_datetime(values[name])
         values.update(state=State.PROCESSING, result=None)
         values.update(dict.fromkeys(("run_after", "finished_at", "cancel_requested_at")))
         names = [name for name in _FIELDS if name in values]
@@ -147,7 +147,7 @@ def now() -> datetime:
     return found if timezone.is_aware(found) else timezone.make_aware(found)
 
 
-def moment(value: Any) -> datetime:
+def as_datetime(value: Any) -> datetime:
     """A driver's time as Django has it; text is UTC without a zone, as Django keeps it in SQLite."""
     if isinstance(value, float):
         value = datetime.fromtimestamp(value, UTC)
