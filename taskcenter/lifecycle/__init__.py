@@ -11,13 +11,14 @@ error. After the commit one log line is written and watchers are told that the r
 """
 
 from .batches import Turn, claim, complete, finish, hand_back_unbegun, log, tell, turn, with_note
-from .lost import Recovered, judge, recover, recover_many
+from .lost import NEXT, Recovered, judge, recover, recover_many
 from .moves import Failure, Outcome
 from .people import request_cancel, retry
 from .running import cancelled, crash, fail, hand_back, snooze
 from .sweeps import fail_unknown, promote
 
 __all__ = [
+    "NEXT",
     "Failure",
     "Outcome",
     "Recovered",

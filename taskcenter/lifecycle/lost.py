@@ -7,6 +7,7 @@ which leaves out what a rival has locked, also leaves out the rest of such a cla
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -160,7 +161,7 @@ def _lines(fate: _Fate, reason: str) -> Iterator[dict[str, Any]]:
     """How the attempt ended, and that it was recovery that said so."""
     error = {"type": "", "message": fate.cause, "traceback": ""}
     verdict = {"verdict": fate.row.verdict, "ran": fate.row.counts == "crashes"}
-    told = []
+    told: list[tuple[str, str, str, dict[str, Any]]] = []
     if fate.row.counts == "crashes":
         told.append((Kind.CRASHED, "error", f"{fate.cause} {fate.about}".strip(), error))
     if fate.row.verdict == Verdict.CANCELLED:
@@ -197,7 +198,7 @@ def _tell(
     lines: Sequence[dict[str, str | int]], revs: dict[uuid.UUID, int], fates: Sequence[_Fate], woken: Counter[str]
 ) -> None:
     """Once it is committed: log lines, hints for those who watch, pointers as far as they are worth it."""
-    if logger.isEnabledFor(20):
+    if logger.isEnabledFor(logging.INFO):
         for line in lines:
             write_log(line)
     progress.announce_many(revs.items())

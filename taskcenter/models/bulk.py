@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-__all__ = ["Given", "execute"]
+__all__ = ["Given", "execute", "given"]
 
 Given = tuple[models.Field, Any]
 """A value, and the field it is meant for."""
 
 
 def execute(
-    alias: str, sql: str, columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]], **given: Given
+    alias: str, sql: str, columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]], **values: Given
 ) -> list[tuple[Any, ...]]:
     """Execute a statement that reads `rows` as the table d in place of `{rows}`; what it returns.
 
@@ -35,11 +35,16 @@ def execute(
         picked = ", ".join(f"json_extract(value, '$.{name}') AS {name}" for name in columns)
         table = f"(SELECT {picked} FROM json_each(%s)) AS d"  # noqa: S608 names of our own columns
     text = json.dumps([_plain(row) for row in rows])
-    marks = {name: _mark(connection, field) for name, (field, _) in given.items()}
-    values = [field.get_db_prep_value(value, connection) for field, value in given.values()]
+    marks = {name: _mark(connection, field) for name, (field, _) in values.items()}
+    prepared = [field.get_db_prep_value(value, connection) for field, value in values.values()]
     with connection.cursor() as cursor:
-        cursor.execute(sql.format(rows=table, **marks), [*values, text])
+        cursor.execute(sql.format(rows=table, **marks), [*prepared, text])
         return list(cursor.fetchall()) if cursor.description else []
+
+
+def given(model: type[models.Model], name: str, value: Any) -> Given:
+    """A value for that field of the model."""
+    return cast("models.Field", model._meta.get_field(name)), value  # noqa: SLF001 Django documents it
 
 
 def _mark(connection: BaseDatabaseWrapper, field: models.Field) -> str:

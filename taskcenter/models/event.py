@@ -84,8 +84,8 @@ class TaskEventQuerySet(models.QuerySet["TaskEvent"]):
         is `signed` names the actor. Raises IntegrityError when somebody else tells a line of one of these tasks
         at the same moment.
         """
-        at = self.model._meta.get_field("at"), timezone.now()  # noqa: SLF001 Django documents it
-        by = self.model._meta.get_field("actor"), getattr(actor, "pk", None)  # noqa: SLF001 as above
+        at = bulk.given(self.model, "at", timezone.now())
+        by = bulk.given(self.model, "actor", getattr(actor, "pk", None))
         bulk.execute(self.db, _TELL_MANY, _LINE_COLUMNS, lines, at=at, actor=by)
 
     def _top(self, task_id: uuid.UUID) -> int:

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils import timezone
 
 from . import bulk
 from .task import Task, TaskQuerySet
+from .worker import WorkerQuerySet
 
-__all__ = ["FACTS", "Claim", "claims_of", "move_many", "pages"]
+__all__ = ["FACTS", "Claim", "claims_of", "idle", "move_many", "pages"]
 
 FACTS = (
     "id",
@@ -97,9 +98,14 @@ def move_many(rows: TaskQuerySet, moves: Sequence[Mapping[str, Any]]) -> dict[uu
 
     A move is a dict of `_MOVED_COLUMNS`. For `lifecycle` alone: the fence is here, the decision is not.
     """
-    now = Task._meta.get_field("finished_at"), timezone.now()  # noqa: SLF001 Django documents it
+    now = bulk.given(Task, "finished_at", timezone.now())
     found = bulk.execute(rows.db, _MOVE, _MOVED_COLUMNS, moves, now=now)
     return {_uuid(task_id): rev for task_id, rev in found}
+
+
+def idle(workers: WorkerQuerySet) -> WorkerQuerySet:
+    """Those of these workers that hold no task."""
+    return workers.exclude(Exists(Task.objects.processing().filter(worker_id=OuterRef("id"))))
 
 
 def _key(task: Task) -> Any:

@@ -36,7 +36,7 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
     def tell_owners(self, texts: Mapping[uuid.UUID, str]) -> None:
         """Tell the owner of each of these tasks how it ended, in one statement; once per attempt."""
         rows = [{"task_id": task_id, "text": text} for task_id, text in texts.items()]
-        at = self.model._meta.get_field("created_at"), timezone.now()  # noqa: SLF001 Django documents it
+        at = bulk.given(self.model, "created_at", timezone.now())
         bulk.execute(self.db, _TELL_OWNERS, {"task_id": "uuid", "text": "text"}, rows, at=at)
 
     def mark_read(self) -> int:
