@@ -93,7 +93,8 @@ class Command(BaseCommand):
 
     def _foresee(self, options: dict[str, Any]) -> dict[str, Any]:
         foreseen = TaskRecovery().foresee(queue=options["queue"] or "", begun_before=_begun_before(options))
-        lines, states = [], Counter[str]()
+        lines: list[dict[str, Any]] = []
+        states: Counter[str] = Counter()
         for task, row in foreseen:
             states[str(lifecycle.NEXT[row.verdict])] += 1
             if len(lines) < SHOWN:
