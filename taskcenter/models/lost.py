@@ -38,7 +38,8 @@ FACTS = (
 )
 """What is read of a lost task: never its arguments, which may be large."""
 
-# Without an alias: RETURNING in SQLite would not know it.
+# Without an alias: RETURNING in SQLite would not know it. State is compared as an expression, or SQLite would go
+# through all that are processing, and through all of `rows` for each.
 _MOVE = """
 UPDATE taskcenter_task SET state = d.state, rev = rev + 1,
     crashes = taskcenter_task.crashes + d.crashes, interrupted = taskcenter_task.interrupted + d.interrupted,
@@ -47,7 +48,8 @@ UPDATE taskcenter_task SET state = d.state, rev = rev + 1,
     error_type = CASE WHEN d.state = 'failed' THEN '' ELSE error_type END,
     error_message = CASE WHEN d.state = 'failed' THEN d.error ELSE error_message END
 FROM {rows}
-WHERE taskcenter_task.id = d.id AND taskcenter_task.attempt = d.attempt AND taskcenter_task.state = 'processing'
+WHERE taskcenter_task.id = d.id AND taskcenter_task.attempt = d.attempt
+    AND taskcenter_task.state || '' = 'processing'
 RETURNING taskcenter_task.id, rev"""
 _MOVED_COLUMNS = {
     "id": "uuid",

@@ -218,6 +218,20 @@ def test_an_attempt_that_was_begun_anew_meanwhile_is_left_alone() -> None:
     assert fresh(task).state == "processing"
 
 
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL's planner goes by the numbers of rows")
+def test_a_chunk_is_moved_by_primary_key() -> None:
+    """Through all that are processing instead, and through the whole chunk for each: that would be for ever."""
+    make_lost(3)
+    [page] = pages(Task.objects.lost(stale_before()), CHUNK)
+    with CaptureQueriesContext(connection) as queries:
+        lifecycle.recover_many(page, Counter())
+    [update] = [query["sql"] for query in queries if query["sql"].lstrip().startswith("UPDATE taskcenter_task")]
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN QUERY PLAN {update}")
+        plan = "\n".join(str(row[-1]) for row in cursor.fetchall())
+    assert "SEARCH taskcenter_task USING INDEX sqlite_autoindex_taskcenter_task_1 (id=?)" in plan
+
+
 def test_without_time_the_rest_is_for_the_next_sweep() -> None:
     make_lost(30)
     recovery = TaskRecovery(seconds=0)
