@@ -18,8 +18,8 @@ from django.db import IntegrityError, transaction
 
 from taskcenter import notifications, pointers, progress, reports
 from taskcenter.compat import after_commit
-from taskcenter.models import Task, TaskEvent, Worker
-from taskcenter.models.lost import Claim, claims_of, move_many
+from taskcenter.models import Task, TaskEvent, TaskQuerySet, Worker
+from taskcenter.models.lost import FACTS, Claim, claims_of, move_many
 from taskcenter.models.worker import stale_before
 from taskcenter.states import FINAL, State
 from taskcenter.verdicts import Facts, Ran, Row, Verdict, chances, decide
@@ -72,7 +72,7 @@ def recover(task_id: uuid.UUID, attempt: int, *, actor: Any = None, reason: str 
         try:
             with transaction.atomic():
                 asked = Task.objects.of_attempt(task_id, attempt).first()
-                rows = Task.objects.lost(stale_before()).claimed_with(asked).select_for_update() if asked else ()
+                rows = _lost().claimed_with(asked).select_for_update() if asked else ()
                 return _put_right(claims_of(list(rows)), Counter(), actor, reason)
         except IntegrityError:
             if not tries_left:
@@ -89,7 +89,7 @@ def recover_many(claims: Sequence[Claim], woken: Counter[str]) -> Recovered:
     wanted = [task.id for claim in claims for task in claim.tasks]
     done = Recovered()
     with transaction.atomic():
-        rows = Task.objects.lost(stale_before()).filter(id__in=wanted).order_by("id").taken(len(wanted))
+        rows = _lost().filter(id__in=wanted).order_by("id").taken(len(wanted))
         whole = _whole(claims, {row.id: row for row in rows}, done)
         done.outcomes = _put_right(whole, woken)
     return done
@@ -99,6 +99,10 @@ def judge(task: Task, ran: Ran, *, alive: bool = False) -> Row:
     """What the table says of this task."""
     cancel = task.cancel_requested_at is not None
     return decide(Facts(alive, cancel, ran, chances(task.crashes, task.max_crashes)))
+
+
+def _lost() -> TaskQuerySet:
+    return Task.objects.lost(stale_before()).only(*FACTS)
 
 
 def _whole(claims: Sequence[Claim], rows: dict[uuid.UUID, Task], done: Recovered) -> list[Claim]:
@@ -132,7 +136,8 @@ def _put_right(
 
 
 def _fates(claims: Sequence[Claim]) -> Iterator[_Fate]:
-    workers = Worker.objects.in_bulk({task.worker_id for claim in claims for task in claim.tasks if task.worker_id})
+    ids = {task.worker_id for claim in claims for task in claim.tasks if task.worker_id}
+    workers = Worker.objects.defer("queues", "definitions").in_bulk(ids)
     for claim in claims:
         for task in claim.tasks:
             row = judge(task, Ran.PERHAPS if claim.together else Ran.YES)

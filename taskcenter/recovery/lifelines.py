@@ -52,6 +52,10 @@ def hold(incarnation: UUID) -> Lifeline | None:
     """Take the lock of a new incarnation, before its row is seen; None where that cannot be."""
     folder = _folder()
     if folder is None:
+        if sys.platform == "linux":
+            logger.warning(
+                "No lifeline: %s has no folder that is ours alone. Deaths are noticed by heartbeats only", SHARED_MEMORY
+            )
         return None
     path, unseen = folder / _name(incarnation), folder / f".{incarnation.hex}"
     try:
@@ -60,7 +64,7 @@ def hold(incarnation: UUID) -> Lifeline | None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         unseen.rename(path)  # seen only when it is locked
     except OSError as error:
-        logger.warning("No lifeline: other workers of this host will notice a death by its heartbeat only: %s", error)
+        logger.warning("No lifeline: %s. Deaths are noticed by heartbeats only", error)
         return None
     return Lifeline(path, descriptor)
 
@@ -71,8 +75,8 @@ def broken() -> list[UUID]:
     if folder is None:
         return []
     prefix = _name(None)
-    names = [path.name for path in _files(folder) if path.name.startswith(prefix) and _is_free(path)]
-    return [UUID(hex=name.removeprefix(prefix)) for name in names]
+    mine = [path for path in _files(folder) if path.name.startswith(prefix)]
+    return [found for path in mine if _is_free(path) and (found := _incarnation(path.name.removeprefix(prefix)))]
 
 
 def forget(incarnations: Iterable[UUID]) -> None:
@@ -82,6 +86,12 @@ def forget(incarnations: Iterable[UUID]) -> None:
         return
     for incarnation in incarnations:
         (folder / _name(incarnation)).unlink(missing_ok=True)
+
+
+def _incarnation(text: str) -> UUID | None:
+    with contextlib.suppress(ValueError):
+        return UUID(hex=text)
+    return None  # not a file of ours
 
 
 def _is_free(path: Path) -> bool:

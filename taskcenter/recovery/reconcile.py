@@ -77,15 +77,15 @@ def delete_orphans(queues: Sequence[str], *, dry_run: bool = False) -> Counter[s
             found[queue] += len(orphans)
             seen.update(orphans)
     for queue in _one_of_each_redis(queues):
-        for task_id, origin in _stray_hashes(queue, dry_run=dry_run):
-            if origin in queues and task_id not in seen:
-                found[origin] += 1
+        for task_id, origin in _stray_hashes(queue, queues, dry_run=dry_run):
+            found[origin] += task_id not in seen
     return found
 
 
 def _difference(queue: str, length: int, orphans: int, dry_run: bool) -> Difference:
     waiting = _waiting(queue, ENOUGH + 1)
-    missing = _missing(queue, waiting[:ENOUGH], max(length - orphans, 0))
+    left = max(length - orphans, 0) if dry_run else pointers.length(queue)
+    missing = _missing(queue, waiting[:ENOUGH], left)
     if missing and not dry_run and not pointers.push([(task_id, queue) for task_id in missing]):
         raise ConnectionError("it stopped answering while pointers were put back")
     return Difference(queue, min(len(waiting), ENOUGH), len(waiting) > ENOUGH, length, orphans, len(missing))
@@ -115,15 +115,16 @@ def _listed_orphans(queue: str, *, dry_run: bool) -> Iterator[list[UUID]]:
         behind += len(page) if dry_run else len(page) - len(orphans)
 
 
-def _stray_hashes(queue: str, *, dry_run: bool) -> Iterator[tuple[UUID, str]]:
-    """Job hashes of tasks that are over, with the queue each was made for."""
+def _stray_hashes(queue: str, queues: Sequence[str], *, dry_run: bool) -> Iterator[tuple[UUID, str]]:
+    """Job hashes of tasks that are over, with the queue each was made for; those of other queues stay."""
     found = iter(pointers.hashes(queue))
     while chunk := list(islice(found, CHUNK)):
-        strays = sorted(_over(chunk))
-        origins = pointers.origins(strays, queue)
-        if strays and not dry_run:
-            pointers.drop_hashes(strays, queue)
-        yield from zip(strays, origins, strict=True)
+        over = sorted(_over(chunk))
+        origins = zip(over, pointers.origins(over, queue), strict=True)
+        strays = [(task_id, origin) for task_id, origin in origins if origin in queues]
+        if not dry_run:
+            pointers.drop_hashes([task_id for task_id, _ in strays], queue)
+        yield from strays
 
 
 def _over(ids: Iterable[UUID]) -> set[UUID]:

@@ -193,6 +193,14 @@ def test_one_queue_alone(redis_client: redis.Redis) -> None:
     assert listed() == []
 
 
+def test_of_another_queue_nothing_is_taken_away(redis_client: redis.Redis) -> None:
+    gone = uuid.uuid4()
+    push(gone)
+    assert told("--queue", "analysis")["queues"]["analysis"]["orphans"] == 0
+    assert listed() == [gone]
+    assert redis_client.exists(f"rq:job:{pointers.pointer_id(gone)}")
+
+
 def test_lost_tasks_are_not_its_business() -> None:
     task = make_task(State.PROCESSING, worker=make_worker(silent=3600))
     said()
