@@ -20,6 +20,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="lifelines are L
 PATIENT = {"DJANGO_SETTINGS_MODULE": "tests.patient_settings"}
 SILENCE = timedelta(seconds=30)
 """STALE_AFTER of the defaults: no heartbeat can have told sooner."""
+PROMISED = timedelta(seconds=45)
 
 
 def worker_that_runs(stack: Stack) -> tuple[WorkerProcess, str]:
@@ -87,15 +88,17 @@ def test_the_next_worker_of_the_host_finds_what_the_only_one_left(stack: Stack) 
 
 
 def test_without_a_lifeline_the_heartbeat_tells(stack: Stack) -> None:
-    """As between two hosts, here with the tests' heartbeats."""
-    victim, task_id = stack.worker(), stack.enqueue(hold)
-    stack.wait_begun(task_id)
+    """As between two hosts: within 45 seconds, with no scheduler running."""
+    victim, task_id = worker_that_runs(stack)
     [row] = victim.rows()
     cut_lifeline(row.id)
-    stack.worker()
+    stack.worker(**PATIENT)
     kill_parent(victim)
     stack.wait_begun(task_id, attempt=2)
-    assert "Its worker stopped answering." in str(Task.objects.get(id=task_id).events.get(kind="crashed"))
+    again = Task.objects.get(id=task_id)
+    assert "Its worker stopped answering." in str(again.events.get(kind="crashed"))
+    assert again.attempted_at is not None
+    assert SILENCE <= again.attempted_at - Worker.objects.get(id=row.id).heartbeat_at < PROMISED
     stack.book.open_gate(2)
     stack.wait_final(task_id)
     stack.assert_completed([task_id])
