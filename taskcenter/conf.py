@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from functools import cache
@@ -28,6 +29,8 @@ _NUMBERS = (
     "PROGRESS_PER_SECOND",
 )
 MOST_IN_A_BATCH = 64
+SHORTEST_HEARTBEAT = 0.1
+"""Seconds between two looks of a worker's parent: it cannot beat more often."""
 _OURS = ("TASKCENTER", "REDIS_URL", "RQ_QUEUES")
 
 
@@ -105,6 +108,8 @@ def _validated(values: Settings) -> Settings:
     for name in _NUMBERS:
         if isinstance(getattr(values, name), bool) or not isinstance(getattr(values, name), int | float):
             raise ConfigurationError(f"TASKCENTER[{name!r}] must be a number.")
+        if not math.isfinite(getattr(values, name)):
+            raise ConfigurationError(f"TASKCENTER[{name!r}] must be a finite number.")
     for name in ("HEARTBEAT", "STALE_AFTER", "PROGRESS_PER_SECOND", "CONCURRENCY", "BATCH", "MAX_ATTEMPTS"):
         if getattr(values, name) <= 0:
             raise ConfigurationError(f"TASKCENTER[{name!r}] must be greater than 0.")
@@ -112,6 +117,8 @@ def _validated(values: Settings) -> Settings:
         raise ConfigurationError("TASKCENTER['GRACE'] and TASKCENTER['MAX_CRASHES'] cannot be negative.")
     if values.BATCH > MOST_IN_A_BATCH:
         raise ConfigurationError(f"TASKCENTER['BATCH'] can be {MOST_IN_A_BATCH} at most.")
+    if values.HEARTBEAT < SHORTEST_HEARTBEAT:
+        raise ConfigurationError(f"TASKCENTER['HEARTBEAT'] must be at least {SHORTEST_HEARTBEAT} seconds.")
     if values.STALE_AFTER < 2 * values.HEARTBEAT:
         raise ConfigurationError(
             "TASKCENTER['STALE_AFTER'] must be at least twice TASKCENTER['HEARTBEAT'], "

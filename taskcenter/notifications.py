@@ -29,6 +29,7 @@ __all__ = [
     "mark_read",
     "outcome_text",
     "record",
+    "record_many",
     "unread_count",
 ]
 
@@ -50,6 +51,14 @@ def record(task: Task) -> None:
     row = Notification(**key, channel=Notification.Channel.APP, text=outcome_text(task))
     Notification.objects.bulk_create([row], ignore_conflicts=True)
     after_commit(announce_new, [(task.pk, task.attempt, task.owner_id)])
+
+
+def record_many(tasks: Sequence[Task]) -> None:
+    """`record()` for many tasks whose new state and attempt are written, in one statement."""
+    mine = [task for task in tasks if task.owner_id is not None and task.is_final]
+    if mine:
+        Notification.objects.tell_owners({task.pk: outcome_text(task) for task in mine})
+        after_commit(announce_new, [(task.pk, task.attempt, task.owner_id) for task in mine])
 
 
 def completed_text(label: str) -> str:

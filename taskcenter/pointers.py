@@ -222,16 +222,28 @@ def forget(client: redis.Redis, job_ids: Iterable[str]) -> None:
 
 
 def drop(task_ids: Sequence[UUID], queue: str) -> None:
-    """Take the pointers of these tasks off their queue."""
+    """Take the pointers of these tasks off their queue, the last ones of its list first.
 
-    def remove(client: redis.Redis) -> None:
-        pipeline = client.pipeline(transaction=False)
-        for task_id in task_ids:
-            pipeline.lrem(queue_key(queue), 1, pointer_id(task_id))
-            pipeline.delete(Job.key_for(pointer_id(task_id)))
-        pipeline.execute()
+    Raises the errors of an unreachable Redis.
+    """
+    pipeline = quick_client(queue).pipeline(transaction=False)
+    for task_id in reversed(task_ids):
+        pipeline.lrem(queue_key(queue), -1, pointer_id(task_id))
+        pipeline.delete(Job.key_for(pointer_id(task_id)))
+    pipeline.execute()
 
-    try_redis(remove, queue=queue)
+
+def drop_hashes(task_ids: Sequence[UUID], queue: str) -> None:
+    """Delete job hashes in the Redis of that queue. Raises the errors of an unreachable Redis."""
+    forget(quick_client(queue), map(pointer_id, task_ids))
+
+
+def origins(task_ids: Sequence[UUID], queue: str) -> list[str]:
+    """The queues that the pointers of these tasks were made for. Raises the errors of an unreachable Redis."""
+    pipeline = quick_client(queue).pipeline(transaction=False)
+    for task_id in task_ids:
+        pipeline.hget(Job.key_for(pointer_id(task_id)), "origin")
+    return [as_text(name or b"") for name in pipeline.execute()] if task_ids else []
 
 
 def pop_surplus(client: redis.Redis, queue: str, count: int) -> list[str]:
@@ -271,6 +283,20 @@ def look(queue: str) -> Look | None:
         return Look(int(waiting), bool(suspended))
 
     return try_redis(ask, queue=queue)
+
+
+def length(queue: str) -> int:
+    """How many jobs a queue's list holds. Raises the errors of an unreachable Redis."""
+    return int(quick_client(queue).llen(queue_key(queue)))
+
+
+def tail(queue: str, behind: int) -> list[str]:
+    """Up to `CHUNK` jobs of a queue's list, before the last `behind` of it.
+
+    Raises the errors of an unreachable Redis.
+    """
+    found = quick_client(queue).lrange(queue_key(queue), -(behind + CHUNK), -(behind + 1))
+    return [as_text(job_id) for job_id in cast("list[bytes]", found)]
 
 
 def listed(queue: str, limit: int = 10_000) -> list[UUID] | None:

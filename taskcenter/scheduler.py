@@ -48,7 +48,7 @@ def next_midnight(now: datetime) -> datetime:
 def dispatch() -> str:
     """Recover, promote, and put missing pointers back."""
     swept = TaskRecovery().recover_stuck_tasks()
-    return f"{len(swept.recovered)} recovered, {swept.promoted} promoted, {swept.pointers_pushed} pointers pushed"
+    return f"{swept.count} recovered, {swept.promoted} promoted, {swept.pointers_pushed} pointers pushed"
 
 
 def clean_up() -> str:

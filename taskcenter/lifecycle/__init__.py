@@ -3,21 +3,25 @@
     batches.py   what a slot does many times a second: claim, complete, hand back unbegun
     running.py   how an attempt ends otherwise: fail, crash, cancelled, snooze, hand back
     people.py    what people ask for: cancel, retry
-    sweeps.py    what the passing of time asks for: promote, recover, fail unknown
+    lost.py      what becomes of attempts whose worker is gone, one or many
+    sweeps.py    what the passing of time asks for: promote, fail unknown
 
 Each function returns what came of it; that another attempt owns the row by now is an answer, not an
 error. After the commit one log line is written and watchers are told that the row has changed.
 """
 
 from .batches import Turn, claim, complete, finish, hand_back_unbegun, log, tell, turn, with_note
+from .lost import NEXT, Recovered, judge, recover, recover_many
 from .moves import Failure, Outcome
 from .people import request_cancel, retry
 from .running import cancelled, crash, fail, hand_back, snooze
-from .sweeps import fail_unknown, promote, recover
+from .sweeps import fail_unknown, promote
 
 __all__ = [
+    "NEXT",
     "Failure",
     "Outcome",
+    "Recovered",
     "Turn",
     "cancelled",
     "claim",
@@ -28,9 +32,11 @@ __all__ = [
     "finish",
     "hand_back",
     "hand_back_unbegun",
+    "judge",
     "log",
     "promote",
     "recover",
+    "recover_many",
     "request_cancel",
     "retry",
     "snooze",

@@ -10,7 +10,9 @@ from django.db.models import F
 
 from taskcenter.models import Task, TaskEvent
 from taskcenter.states import State
+from taskcenter.verdicts import Ran, Verdict
 
+from .lost import judge
 from .moves import MESSAGE_LIMIT, Failure, Outcome, later, move, owned, settle, superseded, wake
 
 Kind = TaskEvent.Kind
@@ -42,15 +44,10 @@ def crash(task_id: uuid.UUID, attempt: int, failure: Failure) -> Outcome:
         return lose(row, failure)
 
 
-def lose(row: Task, failure: Failure, *, actor: Any = None) -> Outcome:
-    """A locked row whose process is gone: again, failed when crashes are used up, or cancelled."""
-    _keep_error(row, failure, actor=actor)
-    crashes = row.crashes + 1
-    if row.cancel_requested_at:
-        return _end(row, State.CANCELLED, "Cancelled; its process had died.", crashes=crashes)
-    if crashes >= row.max_crashes:
-        return _end(row, State.FAILED, failure.message, crashes=crashes, **_error(failure))
-    return _requeue(row, f"Will run again: {failure.message}", crashes=crashes)
+def lose(row: Task, failure: Failure) -> Outcome:
+    """A locked row whose process died under it: again, failed when crashes are used up, or cancelled."""
+    _keep_error(row, failure)
+    return _close(row, Ran.YES, failure.message, **_error(failure))
 
 
 def cancelled(task: Task) -> Outcome:
@@ -89,10 +86,21 @@ def hand_back(task_id: uuid.UUID, attempt: int, reason: str) -> Outcome:
 
 def give_back(row: Task, reason: str) -> Outcome:
     """A locked row whose attempt nobody is to blame for: waiting again, or cancelled if that was asked."""
-    if row.cancel_requested_at:
-        return _end(row, State.CANCELLED, "Stopped as asked.", interrupted=row.interrupted + 1)
-    TaskEvent.objects.tell(row.id, Kind.HANDED_BACK, reason, attempt=row.attempt, worker_id=row.worker_id)
-    return _requeue(row, reason, interrupted=row.interrupted + 1)
+    return _close(row, Ran.NO, reason)
+
+
+def _close(row: Task, ran: Ran, cause: str, **error: str) -> Outcome:
+    """End a locked attempt whose process is gone as `taskcenter.verdicts` has it."""
+    fate = judge(row, ran)
+    text = fate.text.format(cause=cause)
+    counts = {fate.counts: getattr(row, fate.counts) + 1}
+    if fate.verdict == Verdict.CANCELLED:
+        return _end(row, State.CANCELLED, text, **counts)
+    if fate.verdict == Verdict.FAILED:
+        return _end(row, State.FAILED, text, **counts, **error)
+    if ran is Ran.NO:
+        TaskEvent.objects.tell(row.id, Kind.HANDED_BACK, text, attempt=row.attempt, worker_id=row.worker_id)
+    return _requeue(row, text, **counts)
 
 
 def _plan_retry(row: Task, failure: Failure, delay: float) -> Outcome:
@@ -118,7 +126,7 @@ def _end(row: Task, state: State, text: str, **changes: Any) -> Outcome:
     return Outcome(moved=True, state=state, text=text)
 
 
-def _keep_error(row: Task, failure: Failure, *, actor: Any = None) -> None:
+def _keep_error(row: Task, failure: Failure) -> None:
     TaskEvent.objects.tell(
         row.id,
         failure.kind,
@@ -127,7 +135,6 @@ def _keep_error(row: Task, failure: Failure, *, actor: Any = None) -> None:
         level="error",
         data={"type": failure.type, "message": failure.message, "traceback": failure.traceback},
         worker_id=row.worker_id,
-        actor=actor,
     )
 
 

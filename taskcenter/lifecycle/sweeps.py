@@ -1,11 +1,9 @@
-"""What time asks for: tasks whose hour has come, whose worker is gone, or whose code is nowhere."""
+"""What time asks for: tasks whose hour has come, or whose code is nowhere."""
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -15,18 +13,14 @@ from taskcenter.compat import after_commit
 from taskcenter.exceptions import UnknownDefinition
 from taskcenter.models import Task, TaskEvent
 from taskcenter.models.unknown import unheard_since
-from taskcenter.models.worker import stale_before
 from taskcenter.states import State
 
-from .moves import Failure, Outcome, move, settle
-from .running import give_back, lose
+from .moves import move, settle
 
-LOST = "Its worker stopped answering."
 UNKNOWN = (
     "No worker of queue {queue} has known {definition} since {since:%Y-%m-%d %H:%M} UTC. Deploy the code that "
     "defines it and restart the workers, then retry the task; or cancel it if the code is gone for good."
 )
-LOST_TOGETHER = "Its worker stopped answering while it held several tasks; it will run again, alone."
 
 
 def promote(limit: int = 500) -> int:
@@ -38,31 +32,6 @@ def promote(limit: int = 500) -> int:
         moved = [task for task in rows if move(Task.objects.all(), task, State.PENDING)]
         after_commit(pointers.push, [(task.id, task.queue) for task in moved])
     return len(moved)
-
-
-def recover(task_id: uuid.UUID, attempt: int, *, actor: Any = None, reason: str = "") -> dict[uuid.UUID, Outcome]:
-    """Put right one lost attempt, if it is still lost now that its row is locked.
-
-    What was claimed with it is put right with it: of several that were lost together nobody knows which
-    one was running, so none of them is blamed. Empty when there was nothing to do.
-    """
-    with transaction.atomic():
-        asked = Task.objects.of_attempt(task_id, attempt).first()
-        # All of them or none, and in one order: of two recoveries at once the second finds nothing left.
-        rows = list(Task.objects.lost(stale_before()).claimed_with(asked).select_for_update()) if asked else []
-        return {row.id: _put_right(row, alone=len(rows) == 1, actor=actor, reason=reason) for row in rows}
-
-
-def _put_right(row: Task, *, alone: bool, actor: Any, reason: str) -> Outcome:
-    task_id, attempt = row.id, row.attempt
-    if alone:
-        outcome = lose(row, Failure("", LOST, kind=TaskEvent.Kind.CRASHED), actor=actor)
-    else:
-        outcome = give_back(row, LOST_TOGETHER)
-    TaskEvent.objects.tell(
-        task_id, TaskEvent.Kind.RECOVERED, reason or outcome.text, attempt=attempt, level="warning", actor=actor
-    )
-    return outcome
 
 
 def fail_unknown(definition: str, queues: Iterable[str], since: datetime, *, limit: int = 500) -> int:

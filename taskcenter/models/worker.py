@@ -34,6 +34,10 @@ class WorkerQuerySet(models.QuerySet["Worker"]):
         """Say that the worker is no more; False when somebody said so before."""
         return bool(self.filter(id=worker_id, stopped_at=None).update(stopped_at=timezone.now()))
 
+    def retire_all(self) -> int:
+        """`retire()` for all of these that are not stopped; how many."""
+        return self.filter(stopped_at=None).update(stopped_at=timezone.now())
+
 
 class Worker(models.Model):
     """One incarnation of a worker process; its id is never used again."""

@@ -7,7 +7,6 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Iterator
 
 from django.db import close_old_connections
 
@@ -15,7 +14,7 @@ from taskcenter import lifecycle
 from taskcenter.conf import get_settings
 from taskcenter.definitions import known_names
 from taskcenter.models import Task, Worker
-from taskcenter.recovery import TaskRecovery
+from taskcenter.recovery import TaskRecovery, lifelines
 
 from . import aftermath
 from .family import Family
@@ -27,9 +26,7 @@ __all__ = ["Chores"]
 logger = logging.getLogger("taskcenter")
 
 ASK = 1.0
-"""Seconds between two questions for cancels."""
-LOST_PER_SWEEP = 200
-"""Lost tasks put right at one heartbeat: a sweep must not cost the next beat."""
+"""Seconds between two questions for cancels, and between two looks at this host's other workers."""
 STOPPED_BY_RQ = "Stopped by a command from RQ."
 
 
@@ -41,6 +38,7 @@ class Chores:
         self.outages = outages
         self.row_id = uuid.uuid4()
         self.registered = False
+        self.lifeline: lifelines.Lifeline | None = None
         self.cancels: list[uuid.UUID] = []
         """Tasks that somebody wants stopped, by RQ's commands."""
         self._asked_at = 0.0
@@ -57,6 +55,8 @@ class Chores:
         if now >= self._asked_at + ASK:
             self._asked_at = now
             self.outages.attempt(DATABASE, self._pass_on_cancels)
+            if lifelines.broken():
+                self.outages.attempt(DATABASE, self._recover_neighbours)
         if self._is_beat_due(now) and self.outages.attempt(DATABASE, self._beat):
             self.outages.attempt(DATABASE, self._sweep)
             self.outages.attempt(DATABASE, self._hand_back_unknown)
@@ -70,8 +70,8 @@ class Chores:
     def close(self) -> None:
         """The last words. What cannot be written now is found by others, as the work of a dead worker."""
         self._bury_the_dead(at_once=True)
-        if self.registered:
-            self.outages.attempt(DATABASE, self._retire, at_once=True)
+        if self.registered and self.outages.attempt(DATABASE, self._retire, at_once=True):
+            self._let_go()  # else whoever finds the lifeline broken writes what we could not
 
     def nothing_left(self) -> bool:
         """Whether a worker in burst mode has done all that it can do."""
@@ -104,6 +104,8 @@ class Chores:
         self._beat_at = now
 
     def _register(self) -> None:
+        self._let_go()
+        self.lifeline = lifelines.hold(self.row_id)
         Worker.objects.create(
             id=self.row_id,
             name=self.family.name,
@@ -119,6 +121,11 @@ class Chores:
 
     def _retire(self) -> None:
         Worker.objects.retire(self.row_id)
+
+    def _let_go(self) -> None:
+        if self.lifeline is not None:
+            self.lifeline.drop()
+            self.lifeline = None
 
     # Tasks.
 
@@ -147,8 +154,17 @@ class Chores:
     def _sweep(self) -> None:
         """Put right what dead workers left behind."""
         if time.monotonic() >= self._judge_from:
-            _BoundedRecovery().recover_stuck_tasks()
+            self._recovery().recover_stuck_tasks()
         close_old_connections()
+
+    def _recover_neighbours(self) -> None:
+        """Put right at once what a worker of this host left behind that has just died."""
+        self._recovery().recover_neighbours()
+        close_old_connections()
+
+    def _recovery(self) -> TaskRecovery:
+        """A sweep must not cost the next beat."""
+        return TaskRecovery(seconds=get_settings().HEARTBEAT / 2)
 
     def _hand_back_unknown(self) -> None:
         """Tasks in our name that nobody here knows of: claimed by a slot that died before it said so."""
@@ -158,10 +174,3 @@ class Chores:
             lifecycle.hand_back(task_id, attempt, aftermath.UNBEGUN)
         self._unknown = held - self._unknown
         close_old_connections()
-
-
-class _BoundedRecovery(TaskRecovery):
-    """The rest comes with the next heartbeat, here or at another worker."""
-
-    def lost_tasks(self, *, queue: str = "", limit: int = LOST_PER_SWEEP) -> Iterator[Task]:
-        return super().lost_tasks(queue=queue, limit=limit)

@@ -16,6 +16,7 @@ from django.contrib.auth import get_user_model
 
 from taskcenter.models import Notification, Report, Task, TaskEvent, Worker
 from taskcenter.pointers import queue_key
+from taskcenter.recovery import lifelines
 from tests import servers
 from tests.ledger.book import Book
 from tests.processes import Process, manage, wait_for
@@ -158,6 +159,7 @@ class Stack:
     def close(self) -> None:
         for worker in self._workers:
             worker.kill9()
+        lifelines.forget(lifelines.broken())
         if self.valkey is not None:
             self.valkey.stop()
 

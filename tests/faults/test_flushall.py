@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import uuid
+
 from taskcenter.models import Task
+from taskcenter.pointers import listed, push
 from taskcenter.recovery import TaskRecovery
 from tests.faults.stack import Stack, require_fired
 from tests.ledger.tasks import hold, mark
@@ -45,3 +48,20 @@ def test_a_sweep_puts_the_missing_pointers_back(stack: Stack) -> None:
     assert TaskRecovery().recover_stuck_tasks().pointers_pushed == 5
     assert stack.waiting_pointers() == 5
     assert TaskRecovery().recover_stuck_tasks().pointers_pushed == 0
+
+
+def test_reconcile_puts_back_what_was_lost_and_clears_away_what_is_over(stack: Stack) -> None:
+    """FLUSHALL while a worker is down: then the pointers of new tasks stand beside those that are missing."""
+    waiting = [stack.enqueue(mark, n) for n in range(20)]
+    flush(stack)
+    later = stack.enqueue(mark, 20)
+    push([(uuid.uuid4(), "default")])  # of a task that was deleted meanwhile
+
+    done = TaskRecovery().reconcile()
+    [default] = [one for one in done.queues if one.queue == "default"]
+    assert (default.waiting, default.pointers, default.orphans, default.pushed) == (21, 2, 1, 20)
+    assert set(listed("default") or ()) == {uuid.UUID(one) for one in [*waiting, later]}
+    assert not TaskRecovery().reconcile().did_anything
+    stack.worker()
+    stack.wait_final(*waiting, later)
+    stack.assert_completed([*waiting, later])

@@ -7,6 +7,7 @@ from datetime import timedelta
 from django.utils import timezone
 
 from taskcenter.models import Task, Worker
+from taskcenter.recovery import lifelines
 from tests.faults.stack import Stack, require_fired, wait_until
 from tests.ledger.tasks import hold, mark
 
@@ -18,6 +19,7 @@ def test_the_new_one_neither_inherits_nor_loses_tasks(stack: Stack) -> None:
     [former] = old.rows()
     task_id = stack.enqueue(hold)
     stack.wait_begun(task_id)
+    lifelines.forget([former.id])  # else the new one notices at once that it is dead
     old.kill9()
     # Its silence shall not be long enough before the new one is up.
     Worker.objects.filter(id=former.id).update(heartbeat_at=timezone.now() + timedelta(seconds=3))

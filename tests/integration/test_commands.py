@@ -14,6 +14,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError
 from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
 
 from taskcenter.models import Duty, Task
 from taskcenter.states import State
@@ -43,6 +44,9 @@ def said(*arguments: str) -> str:
         (("recover_tasks", "--task", str(uuid.UUID(int=7))), f"There is no task {uuid.UUID(int=7)}"),
         (("recover_tasks", "--queue", "nowhere"), "There is no queue 'nowhere'"),
         (("recover_tasks", "--format", "xml"), "invalid choice: 'xml'"),
+        (("recover_tasks", "--older-than", "nan"), "'nan' is not a number of seconds"),
+        (("recover_tasks", "--older-than", "-5"), "'-5' is not a number of seconds"),
+        (("recover_tasks", "--older-than", "1e12"), "before there was a calendar"),
     ],
     ids=" ".join,
 )
@@ -114,6 +118,30 @@ def test_recover_tasks_narrows_by_queue_age_and_task() -> None:
     said("recover_tasks", "--task", str(here.id))
     states = dict(Task.objects.values_list("queue", "state"))
     assert states == {"default": "pending", "analysis": "processing"}
+
+
+def test_recover_tasks_names_a_thousand_and_counts_the_others() -> None:
+    rows = [{"definition": "tests.tasks.sample", "state": "processing", "attempt": 1, "attempted_at": timezone.now()}]
+    Task.objects.bulk_create([Task(**row) for row in rows * 1003], batch_size=500)
+    dry = said("recover_tasks", "--dry-run").splitlines()
+    assert len(dry) == 1002
+    assert dry[-2:] == ["… and 3 more.", "Would recover 1,003: 1,003 pending."]
+    assert said("recover_tasks").splitlines()[-2:] == ["… and 3 more.", "Recovered 1,003: 1,003 pending."]
+
+
+def test_recover_tasks_says_beforehand_what_would_become_of_each() -> None:
+    make_task(State.PROCESSING, worker_id=None, max_crashes=0)
+    assert said("recover_tasks", "--dry-run").splitlines()[0].endswith("sample, attempt 1: failed.")
+    said("recover_tasks")
+    assert Task.objects.get().state == "failed"
+
+
+def test_recover_tasks_ends_badly_when_a_task_could_not_be_recovered() -> None:
+    good = make_task(State.PROCESSING, worker_id=None)
+    make_task(State.PROCESSING, worker_id=None, crashes=1)  # more crashes than attempts: the database refuses
+    with pytest.raises(CommandError, match=r"^1 tasks could not be recovered; the log says why\.$"):
+        said("recover_tasks")
+    assert Task.objects.get(id=good.id).state == "pending"
 
 
 def test_a_scheduler_asked_for_one_look_says_what_it_did() -> None:

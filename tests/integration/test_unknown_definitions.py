@@ -176,7 +176,7 @@ def test_a_cancel_that_comes_at_the_same_moment_wins_or_loses_whole() -> None:
 
 
 def test_many_are_failed_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("taskcenter.recovery.BATCH", 2)
+    monkeypatch.setattr("taskcenter.recovery.sweep.BATCH", 2)
     for _ in range(3):
         waiting()
     worker()
