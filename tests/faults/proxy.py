@@ -42,13 +42,18 @@ class Proxy:
         self._latency = self._loss = 0.0
         self._room: int | None = None
         self.held = self.lost = self.resets = 0
-        """Pieces that waited in the black hole, packets lost, connections that were reset."""
+        """Pieces and knocks that waited in the black hole, packets lost, connections that were reset."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self._open = self._do(_event())
         self._server = self._do(asyncio.start_server(self._serve, "127.0.0.1", port))
         self.port: int = self._server.sockets[0].getsockname()[1]
+
+    @property
+    def connections(self) -> int:
+        """How many there are now, half open ones not counted."""
+        return len(self._pairs - self._forgotten)
 
     # What can be made to happen.
 
@@ -91,20 +96,19 @@ class Proxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            await self._open.wait()  # who knocks at a black hole hears nothing
+            await self._come_through()  # who knocks at a black hole hears nothing
             there, back = await self._connect()
-        except OSError:
+        except (OSError, asyncio.CancelledError):
             _reset(writer)
             return
         pair = writer, back
         self._pairs.add(pair)
         ways = [self._carry(reader, back, pair, to_server=True), self._carry(there, writer, pair, to_server=False)]
-        try:
+        with contextlib.suppress(asyncio.CancelledError):  # the end of it all
             await asyncio.gather(*ways)
-        finally:
-            self._pairs.discard(pair)
-            for way in pair:
-                way.close()
+        self._pairs.discard(pair)
+        for way in pair:
+            way.transport.abort()
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if isinstance(self._target, Path):
@@ -126,10 +130,13 @@ class Proxy:
             await self._open.wait()  # a goodbye is a packet as well
             writer.close()
 
-    async def _weather(self) -> None:
+    async def _come_through(self) -> None:
         if not self._open.is_set():
             self.held += 1
             await self._open.wait()
+
+    async def _weather(self) -> None:
+        await self._come_through()
         if self._latency:
             await asyncio.sleep(self._latency)
         wait = FIRST_RETRY
@@ -153,10 +160,11 @@ class Proxy:
             _reset(way)
 
     async def _forget(self) -> int:
-        self._forgotten |= self._pairs
-        for _, to_server in self._pairs:
-            _reset(to_server)
-        return len(self._pairs)
+        pairs = self._pairs - self._forgotten
+        self._forgotten |= pairs
+        for _, to_server in pairs:
+            to_server.transport.abort()
+        return len(pairs)
 
     async def _end(self) -> None:
         self._open.set()
@@ -167,6 +175,8 @@ class Proxy:
         for other in others:
             other.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+        for _ in range(3):
+            await asyncio.sleep(0)  # an aborted transport closes its socket in the loop's next turn
 
 
 async def _event() -> asyncio.Event:

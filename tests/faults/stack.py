@@ -144,6 +144,12 @@ class Stack:
     def wait_begun(self, task_id: str, attempt: int = 1) -> None:
         wait_until(lambda: attempt in self.book.begun(task_id), f"attempt {attempt} has begun")
 
+    def worker_beats(self, row: Worker, times: int) -> None:
+        """Wait for so many heartbeats of that incarnation."""
+        for _ in range(times):
+            seen = Worker.objects.get(id=row.id).heartbeat_at
+            wait_until(lambda at=seen: Worker.objects.get(id=row.id).heartbeat_at != at, "another heartbeat")
+
     def wait_final(self, *task_ids: str) -> None:
         wait_until(
             lambda: not Task.objects.live().filter(id__in=task_ids).exists(),
