@@ -6,25 +6,27 @@ The worker's parent is stopped, so that nobody beats, while its slots work on: t
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import psutil
 import pytest
 from django.db import connection, connections, transaction
 
-from taskcenter.models import Task, TaskEvent
+from taskcenter.models import Report, Task, TaskEvent
 from taskcenter.models.worker import stale_before
 from taskcenter.recovery import Swept, TaskRecovery
 from tests.faults.plugs import ask, needs_postgres
 from tests.faults.stack import Stack, WorkerProcess, require_fired, wait_until
 from tests.ledger.tasks import hold
+from tests.ledger.villains import linger
 
 SLOTS = 4
 
 
-def seem_dead(stack: Stack) -> tuple[list[str], WorkerProcess, psutil.Process]:
+def seem_dead(stack: Stack, work: Any = hold) -> tuple[list[str], WorkerProcess, psutil.Process]:
     """Tasks that run in the slots of a parent that beats no more."""
     worker = stack.worker(concurrency=SLOTS)
-    ids = [stack.enqueue(hold) for _ in range(SLOTS)]
+    ids = [stack.enqueue(work) for _ in range(SLOTS)]
     for task_id in ids:
         stack.wait_begun(task_id)
     parent = psutil.Process(worker.pid)
@@ -92,7 +94,8 @@ def test_one_that_was_recovered_first_does_not_end_twice(stack: Stack) -> None:
 @pytest.mark.parametrize("number", range(3))
 def test_both_at_once_end_as_one_of_them(stack: Stack, number: int) -> None:
     """Ends and recovery wait for the same rows; then all are let go at once."""
-    ids, _, parent = seem_dead(stack)
+    ids, _, parent = seem_dead(stack, linger)
+    wait_until(lambda: Report.objects.count() == SLOTS, "all but their return is done")
     with ThreadPoolExecutor(1) as pool:
         with transaction.atomic():
             list(Task.objects.select_for_update().filter(id__in=ids))
