@@ -62,7 +62,9 @@ def test_a_worker_sleeps_through_it_and_is_woken_by_the_new_one(stack: Stack) ->
     stack.wait_final(before)
     kill_and_start_again(stack)
     with stack.redis() as client:
-        wait_until(lambda: client.exists(f"rq:worker:{worker.rows()[0].name}"), "the worker shows itself again")
+        key = f"rq:worker:{worker.rows()[0].name}"
+        shown = lambda: client.sismember("rq:workers", key) and client.hexists(key, "birth")  # noqa: E731 said in two lines
+        wait_until(shown, "the worker shows itself again")
         wait_until(lambda: client.info("clients")["blocked_clients"], "its slot listens again")
     after = [stack.enqueue(mark, number) for number in range(5)]
     stack.wait_final(*after)
