@@ -63,16 +63,17 @@ class Chaos:
     kills: list[Kill] = field(default_factory=list)
     _rng: Random = field(init=False)
     _promised: list[tuple[float, str]] = field(init=False)
+    _begun: float = 0.0
     _due: float = 0.0
     _thaw_at: float = 0.0
 
     def __post_init__(self) -> None:
         self._rng = Random(f"chaos {self.seed}")
-        begun = time.monotonic()
-        self._promised = sorted((begun + part * self.seconds, fault) for fault, part in SERVERS.items())
+        self._promised = sorted((part * self.seconds, fault) for fault, part in SERVERS.items())
 
     def strike(self) -> None:
         now = time.monotonic()
+        self._begun = self._begun or now
         if self._thaw_at and now >= self._thaw_at:
             self.crew.thaw()
             self._thaw_at = 0.0
@@ -80,7 +81,7 @@ class Chaos:
             return
         self._due = now + self._rng.uniform(*PAUSE)
         [fault] = self._rng.choices(list(FAULTS), list(FAULTS.values()))
-        if self._promised and now >= self._promised[0][0]:
+        if self._promised and now >= self._begun + self._promised[0][0]:
             fault = self._promised.pop(0)[1]
         self.fired[fault] += self._happens(fault)
 
