@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from taskcenter.models import Task, Worker
 from tests.faults.network import database_behind, redis_behind, through
 from tests.faults.plugs import needs_postgres
@@ -101,12 +99,11 @@ def test_a_worker_cut_off_from_the_database_is_replaced_and_cannot_write_later(s
 
 
 @needs_postgres
-@pytest.mark.parametrize("times", [1, 3])
-def test_half_open_connections_to_the_database_are_made_anew(stack: Stack, times: int) -> None:
+def test_half_open_connections_to_the_database_are_made_anew(stack: Stack) -> None:
     with database_behind() as proxy:
         worker = stack.worker(concurrency=2, **through(proxy))
         ids: list[str] = []
-        for _ in range(times):
+        for _ in range(3):
             wait_until(lambda: proxy.connections >= 3, "the parent and both slots are connected")
             require_fired(proxy.forget_connections(), "there were no connections to forget")
             some = [stack.enqueue(patient) for _ in range(10)]

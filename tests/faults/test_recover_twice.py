@@ -11,7 +11,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import psutil
-import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -21,7 +20,7 @@ from tests.faults.stack import PATIENCE, Stack, require_fired, wait_until
 from tests.ledger.tasks import mark
 from tests.processes import Process, manage
 
-LOST = 60
+LOST, RIVALS = 60, 2
 
 
 def lose(stack: Stack, count: int) -> list[str]:
@@ -60,14 +59,13 @@ def waiting(processes: list[Process]) -> bool:
     return all(any(Path(file.path).name == database for file in opened) for opened in files)
 
 
-@pytest.mark.parametrize("count", [2, 3])
-def test_each_lost_task_is_recovered_once(stack: Stack, count: int) -> None:
+def test_each_lost_task_is_recovered_once(stack: Stack) -> None:
     ids = lose(stack, LOST)
     environment = {"REDIS_URL": stack.url}
     command = manage("recover_tasks")
     with nobody_may_write():
         rivals = [
-            Process(command, log=stack.directory / f"recover-{number}.log", **environment) for number in range(count)
+            Process(command, log=stack.directory / f"recover-{number}.log", **environment) for number in range(RIVALS)
         ]
         wait_until(lambda: waiting(rivals), "all of them want to write")
         require_fired(all(one.popen.poll() is None for one in rivals), "one was over before the other began")
