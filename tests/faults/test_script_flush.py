@@ -38,12 +38,12 @@ def test_flushes_without_end_lose_no_pointer(stack: Stack) -> None:
     thread = threading.Thread(target=flush)
     thread.start()
     try:
-        ids = [stack.enqueue(mark, number) for number in range(200)]
+        ids = [stack.enqueue(mark, number) for number in range(100)]
     finally:
         over.set()
         thread.join()
     require_fired(flushed > 20, "the script was hardly ever there to be lost")
-    assert stack.waiting_pointers() == 200
+    assert stack.waiting_pointers() == 100
     stack.worker(concurrency=2)
     stack.wait_final(*ids)
 
