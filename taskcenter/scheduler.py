@@ -21,8 +21,9 @@ from django.utils import timezone
 from rq_scheduler import Scheduler
 
 from . import reports
-from .conf import redis_queues
+from .conf import get_settings, redis_queues
 from .models import Duty
+from .models.clock import Steps
 from .queues import TaskQueue
 from .recovery import TaskRecovery
 from .wire import UNREACHABLE
@@ -72,6 +73,8 @@ class TaskScheduler(Scheduler):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self._stop = False
         self._trouble = ""
+        self._steps = Steps(get_settings().STALE_AFTER / 2)
+        self._judge_from = 0.0
 
     def tick(self, now: datetime | None = None) -> list[str]:
         """Do the duties that are due; their names. One that fails never stops another."""
@@ -122,7 +125,11 @@ class TaskScheduler(Scheduler):  # type: ignore[misc]
 
     def _guarded_tick(self) -> None:
         try:
-            self.tick()
+            if self._steps.look(Duty.objects.db):
+                logger.warning("The clock was set: no duty is done until every worker has told the new time")
+                self._judge_from = time.monotonic() + get_settings().STALE_AFTER
+            if time.monotonic() >= self._judge_from:
+                self.tick()
             close_old_connections()
             self._trouble = ""
         except (DatabaseError, InterfaceError) as error:

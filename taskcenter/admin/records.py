@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from django.contrib import admin
-from django.db.models import Count, IntegerField, OuterRef, Subquery
+from django.db.models import Count, Exists, IntegerField, OuterRef, Subquery
 from django.db.models.functions import Coalesce
 from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
@@ -103,7 +103,8 @@ class WorkerAdmin(LookOnly, admin.ModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Worker]:
         held = Task.objects.filter(state=State.PROCESSING, worker_id=OuterRef("pk")).order_by().values("worker_id")
         count = Subquery(held.annotate(held=Count("id")).values("held"), output_field=IntegerField())
-        workers: Any = super().get_queryset(request).annotate(held=Coalesce(count, 0))
+        alive = Exists(Worker.objects.alive().filter(pk=OuterRef("pk")))
+        workers: Any = super().get_queryset(request).annotate(held=Coalesce(count, 0), alive=alive)
         return cast("QuerySet[Worker]", workers)
 
     @admin.display(description="Worker")
@@ -114,7 +115,7 @@ class WorkerAdmin(LookOnly, admin.ModelAdmin):
     def state(self, worker: Worker) -> str:
         if worker.stopped_at:
             return format_html('<span class="tc-badge tc-cancelled">{}</span>', "Stopped")
-        name, word = ("completed", "Alive") if worker.is_alive else ("lost", "Silent")
+        name, word = ("completed", "Alive") if worker.alive else ("lost", "Silent")  # type: ignore[attr-defined]
         return format_html('<span class="tc-badge tc-{}">{}</span>', name, word)
 
     @admin.display(description="Queues")

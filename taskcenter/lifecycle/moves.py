@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db.models import F
@@ -13,6 +13,7 @@ from django.utils import timezone
 from taskcenter import notifications, pointers, progress, reports
 from taskcenter.compat import after_commit
 from taskcenter.models import Task, TaskEvent, TaskQuerySet
+from taskcenter.models.clock import Ago, moment
 from taskcenter.models.engine import Claimed
 from taskcenter.states import FINAL, State, may_move
 
@@ -60,7 +61,8 @@ def move(rows: TaskQuerySet, task: Task, new: State, **changes: Any) -> bool:
         raise ValueError(f"No task moves from {old} to {new}.")
     if new in FINAL:
         changes["finished_at"] = timezone.now()
-    if not rows.filter(id=task.id, state=old).update(state=new, rev=F("rev") + 1, **changes):
+    written = {**changes, "finished_at": Ago()} if new in FINAL else changes
+    if not rows.filter(id=task.id, state=old).update(state=new, rev=F("rev") + 1, **written):
         return False
     for name, value in changes.items():
         setattr(task, name, value)
@@ -123,4 +125,5 @@ def owned(task: Task) -> Task | None:
 
 
 def later(seconds: float) -> datetime:
-    return timezone.now() + timedelta(seconds=seconds)
+    """In so many seconds, by the clock that decides when it is due."""
+    return moment(Task.objects.db, -seconds)

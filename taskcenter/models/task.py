@@ -15,6 +15,7 @@ from django.utils import timezone
 from taskcenter.compat import uuid7
 from taskcenter.states import FINAL, LIVE, Shown, State
 
+from .clock import Ago
 from .worker import Worker
 
 if TYPE_CHECKING:
@@ -60,15 +61,15 @@ class TaskQuerySet(models.QuerySet["Task"]):
         line = Q(queue=names[0]) if len(names) == 1 else Q(queue__in=names)
         return self.pending().filter(line, definition__in=list(definitions)).in_claim_order()
 
-    def due(self, now: datetime) -> Self:
+    def due(self) -> Self:
         """Scheduled tasks whose time has come, earliest first."""
-        return self.filter(state=State.SCHEDULED, run_after__lte=now).order_by("run_after", "id")
+        return self.filter(state=State.SCHEDULED, run_after__lte=Ago()).order_by("run_after", "id")
 
     def held_by(self, worker_id: uuid.UUID) -> Self:
         """What that worker has claimed and not finished."""
         return self.processing().filter(worker_id=worker_id)
 
-    def lost(self, stale_before: datetime) -> Self:
+    def lost(self, stale_before: datetime | Ago) -> Self:
         """Processing, but no living worker stands behind it.
 
         The attempt itself must be as old as the silence: a worker that woke from a long stop may

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime, timedelta
-from typing import Self
+from typing import Any, Self
 
 from django.db import models
 from django.utils import timezone
 
 from taskcenter.conf import get_settings
 
+from .clock import Ago
 
-def stale_before(now: datetime | None = None) -> datetime:
-    """The time before which a last heartbeat means that the worker is dead."""
-    return (now or timezone.now()) - timedelta(seconds=get_settings().STALE_AFTER)
+
+def stale_before() -> Ago:
+    """The time before which a last heartbeat means that the worker is dead, for a filter."""
+    return Ago(get_settings().STALE_AFTER)
 
 
 class WorkerQuerySet(models.QuerySet["Worker"]):
@@ -25,18 +26,22 @@ class WorkerQuerySet(models.QuerySet["Worker"]):
         """Not stopped in order, and not heard of for too long."""
         return self.filter(stopped_at=None, heartbeat_at__lte=stale_before())
 
+    def register(self, **fields: Any) -> None:
+        """A row for a worker that lives from now on."""
+        self.create(started_at=Ago(), heartbeat_at=Ago(), **fields)
+
     def beat(self, worker_id: uuid.UUID) -> bool:
         """Touch that worker's row; False when the row is gone or retired: the worker must register anew."""
-        touched = self.filter(id=worker_id, stopped_at=None).update(heartbeat_at=timezone.now())
+        touched = self.filter(id=worker_id, stopped_at=None).update(heartbeat_at=Ago())
         return bool(touched)
 
     def retire(self, worker_id: uuid.UUID) -> bool:
         """Say that the worker is no more; False when somebody said so before."""
-        return bool(self.filter(id=worker_id, stopped_at=None).update(stopped_at=timezone.now()))
+        return bool(self.filter(id=worker_id, stopped_at=None).update(stopped_at=Ago()))
 
     def retire_all(self) -> int:
         """`retire()` for all of these that are not stopped; how many."""
-        return self.filter(stopped_at=None).update(stopped_at=timezone.now())
+        return self.filter(stopped_at=None).update(stopped_at=Ago())
 
 
 class Worker(models.Model):
@@ -63,4 +68,5 @@ class Worker(models.Model):
 
     @property
     def is_alive(self) -> bool:
-        return self.stopped_at is None and self.heartbeat_at > stale_before()
+        """Asked of the database each time: only its clock knows how old a heartbeat is."""
+        return type(self).objects.alive().filter(pk=self.pk).exists()

@@ -11,6 +11,8 @@ from unittest import mock
 from django.conf import settings
 from django.utils import timezone
 
+from taskcenter.models import clock as shared
+
 __all__ = ["Clock", "clock"]
 
 
@@ -49,7 +51,8 @@ def clock(at: datetime | None = None) -> Iterator[Clock]:
     """
     held = Clock(at or timezone.now())
     # Model fields hold `timezone.now` itself as their default; so not the function is changed, but what it asks.
-    with mock.patch.object(timezone, "datetime", _told_by(held)):
+    told = mock.patch.object(timezone, "datetime", _told_by(held))
+    with told, mock.patch.object(shared, "by_database", False):
         yield held
 
 

@@ -67,7 +67,7 @@ def _look(now: datetime) -> dict[str, Any]:
     paused = set(Queue.objects.paused().values_list("name", flat=True))
     due = Task.objects.exclude(queue__in=paused) if paused else Task.objects.all()
     unserved = _oldest_wait(due.exclude(queue__in=served), now) if served else _oldest_wait(due, now)
-    lost = Task.objects.lost(stale_before(now)).count()
+    lost = Task.objects.lost(stale_before()).count()
     reasons = []
     if unserved is not None and unserved > stale_after:
         reasons.append("Tasks wait, and no living worker serves their queue.")
@@ -87,7 +87,7 @@ def _look(now: datetime) -> dict[str, Any]:
 def _oldest_wait(rows: TaskQuerySet, now: datetime) -> float | None:
     """Seconds that the oldest due task has waited; None when none waits. Walks two indexes."""
     pending = rows.filter(state=State.PENDING).order_by("id").only("created_at", "run_after", "attempted_at").first()
-    overdue = rows.due(now).only("run_after").first()
+    overdue = rows.due().only("run_after").first()
     since = [overdue.run_after] if overdue and overdue.run_after else []
     if pending:
         # A task that comes back waits since it came back, as far as its row can tell.

@@ -14,6 +14,7 @@ from taskcenter import lifecycle
 from taskcenter.conf import get_settings
 from taskcenter.definitions import known_names
 from taskcenter.models import Task, Worker
+from taskcenter.models.clock import Steps
 from taskcenter.recovery import TaskRecovery, lifelines
 
 from . import aftermath
@@ -44,6 +45,7 @@ class Chores:
         self._asked_at = 0.0
         self._beat_at: float | None = None
         self._judge_from = 0.0
+        self._steps = Steps(get_settings().STALE_AFTER / 2)
         self._unknown: set[Attempt] = set()
 
     def do_due(self) -> None:
@@ -98,15 +100,17 @@ class Chores:
             self.row_id = uuid.uuid4()
             self._register()
         now = time.monotonic()
-        if self._beat_at is not None and now > self._beat_at + 2 * get_settings().HEARTBEAT:
-            # What kept us from beating may have kept the others too: give them time before we judge them.
+        delayed = self._beat_at is not None and now > self._beat_at + 2 * get_settings().HEARTBEAT
+        if self._steps.look(Worker.objects.db) or delayed:
+            # What kept us from beating may have kept the others too; and when the clock was set, all that
+            # was written before looks old at once. Give them time before we judge them.
             self._judge_from = now + get_settings().STALE_AFTER
         self._beat_at = now
 
     def _register(self) -> None:
         self._let_go()
         self.lifeline = lifelines.hold(self.row_id)
-        Worker.objects.create(
+        Worker.objects.register(
             id=self.row_id,
             name=self.family.name,
             host=socket.gethostname(),

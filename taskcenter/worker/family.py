@@ -148,6 +148,7 @@ class Family:
     def _become_slot(self, child: Child, parent: int, burst: bool) -> int:
         try:
             patience.be_patient_again()
+            patience.heed_silence()
             wire.quick_client.cache_clear()
             limits = {"max_tasks": self.limits.max_tasks, "max_memory": self.limits.max_memory}
             Slot(child.page, self.queues, name=self.name, burst=burst, **limits).main(parent)

@@ -1,7 +1,8 @@
 """The parent's connections to the database: none of them waits for long.
 
 A server that hangs, or a row that somebody has locked, must not keep the parent from killing a task past
-its deadline. Slots are forked from the parent and take up the settings as they are written.
+its deadline. Slots are forked from the parent and take up the settings as they are written: their statements
+may take as long as they like, but a host that is gone is not waited for.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 from django.db import OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-__all__ = ["PATIENCE", "be_impatient", "be_patient_again", "impatient"]
+__all__ = ["PATIENCE", "be_impatient", "be_patient_again", "heed_silence", "impatient"]
 
 logger = logging.getLogger("taskcenter")
 
@@ -20,6 +21,15 @@ PATIENCE = 5
 """Seconds that one statement, or one try to connect, may take."""
 LOCK_PATIENCE = 2
 """Seconds to wait for a row that somebody else has locked (PostgreSQL)."""
+
+HEED: dict[str, Any] = {
+    "keepalives": 1,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+"""Of libpq: after a minute without a sign of life from the other host, the connection is lost (PostgreSQL)."""
 
 
 def be_impatient() -> None:
@@ -37,6 +47,16 @@ def be_patient_again() -> None:
     """Undo it: in a slot, or when the worker has ended. What is open must have been closed before."""
     for connection in connections.all(initialized_only=True):
         del connections[connection.alias]
+
+
+def heed_silence() -> None:
+    """In a slot: a server whose host lost its power or its network says nothing, and by default a statement
+    waits for it for two hours, its task processing on a worker that lives. What the site has set is kept.
+    """
+    for alias in connections:
+        settings = connections.settings[alias]
+        if settings["ENGINE"].endswith("postgresql"):
+            settings["OPTIONS"] = {**HEED, **settings.get("OPTIONS", {})}
 
 
 def impatient(settings: dict[str, Any], *, options: bool = True) -> dict[str, Any]:

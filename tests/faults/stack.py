@@ -111,8 +111,9 @@ class Stack:
         settings.REDIS_URL = self.url
         settings.RQ_QUEUES = {name: {"URL": self.url} for name in ("default", "analysis")}
 
-    def start_valkey(self) -> servers.ValkeyServer:
-        self.valkey = servers.start_valkey(self.directory / "valkey", port=self.port)
+    def start_valkey(self, *, port: int = 0, persistent: bool = False) -> servers.ValkeyServer:
+        """At the address that all have been given, or at another one, behind a proxy."""
+        self.valkey = servers.start_valkey(self.directory / "valkey", port=port or self.port, persistent=persistent)
         return self.valkey
 
     def redis(self) -> redis.Redis:
@@ -132,7 +133,7 @@ class Stack:
         """Start a worker that may not come up."""
         log = self.directory / f"worker-{len(self._workers)}.log"
         command = manage("rqworker", "--concurrency", str(concurrency), *options)
-        environment |= {"REDIS_URL": self.url, "LEDGER_PATH": str(self.book.path)}
+        environment = {"REDIS_URL": self.url, "LEDGER_PATH": str(self.book.path), **environment}
         started = WorkerProcess(command, log=log, **environment)
         self._workers.append(started)
         return started
@@ -143,6 +144,12 @@ class Stack:
 
     def wait_begun(self, task_id: str, attempt: int = 1) -> None:
         wait_until(lambda: attempt in self.book.begun(task_id), f"attempt {attempt} has begun")
+
+    def worker_beats(self, row: Worker, times: int) -> None:
+        """Wait for so many heartbeats of that incarnation."""
+        for _ in range(times):
+            seen = Worker.objects.get(id=row.id).heartbeat_at
+            wait_until(lambda at=seen: Worker.objects.get(id=row.id).heartbeat_at != at, "another heartbeat")
 
     def wait_final(self, *task_ids: str) -> None:
         wait_until(

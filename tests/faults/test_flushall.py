@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import uuid
 
+from django.utils import timezone
+
 from taskcenter.models import Task
-from taskcenter.pointers import listed, push
+from taskcenter.pointers import hashes, listed, push
 from taskcenter.recovery import TaskRecovery
-from tests.faults.stack import Stack, require_fired
+from tests.faults.stack import Stack, require_fired, wait_until
 from tests.ledger.tasks import hold, mark
 
 
@@ -65,3 +67,23 @@ def test_reconcile_puts_back_what_was_lost_and_clears_away_what_is_over(stack: S
     stack.worker()
     stack.wait_final(*waiting, later)
     stack.assert_completed([*waiting, later])
+
+
+def test_after_a_sweep_pointers_and_rows_agree(stack: Stack) -> None:
+    """Due work has pointers again, and those of tasks that have ended are gone (I4)."""
+    lost = [stack.enqueue(mark, number) for number in range(5)]
+    flush(stack)
+    cancelled = [stack.enqueue(mark, number) for number in range(3)]
+    for task_id in cancelled:
+        Task.objects.filter(id=task_id).update(state="cancelled", finished_at=timezone.now())  # by one who cannot push
+    require_fired(stack.waiting_pointers() == 3, "there are no orphans")
+    recovery = TaskRecovery()
+    recovery.recover_stuck_tasks()
+    assert recovery.delete_orphans() == 3
+
+    assert {str(one) for one in listed("default") or ()} == set(lost)
+    assert {str(one) for one in hashes("default")} == set(lost)
+    stack.worker()
+    stack.wait_final(*lost)
+    stack.assert_completed(lost)
+    wait_until(lambda: not stack.waiting_pointers() and not list(hashes("default")), "nothing is left in Redis")

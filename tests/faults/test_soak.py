@@ -18,9 +18,11 @@ import pytest
 from django.utils import timezone
 
 from tests.processes import Process
+from tests.soak.chaos import Kill
 from tests.soak.generator import Promises
-from tests.soak.marks import Marks
+from tests.soak.marks import Beginning, Marks
 from tests.soak.plan import KINDS, make_plan
+from tests.soak.reruns import reruns
 from tests.soak.verdict import Evidence, Kept, Row, Told, judge
 
 SECONDS, TASKS = 45, 3000
@@ -183,9 +185,28 @@ def test_each_rule_bites(rule: str, spoil: Callable[[Run], None]) -> None:
     assert rule in run.broken()
 
 
+def test_the_way_from_a_kill_to_the_rerun_is_measured_of_what_was_running() -> None:
+    run = Run()
+    nap, quick, failing = run.ids["nap"], run.ids["quick"], run.ids["failing"]
+    marks = run.evidence.marks
+    marks.ended[quick].add(1)
+    for pid, begun in (
+        (7, Beginning(10.0, nap, 1)),
+        (8, Beginning(12.5, nap, 2)),
+        (9, Beginning(10.0, quick, 1)),  # had come to its end
+        (9, Beginning(13.0, quick, 2)),
+        (5, Beginning(10.0, failing, 1)),  # had raised, for all that its marks tell
+        (8, Beginning(14.0, failing, 2)),
+    ):
+        marks.note_time(pid, begun)
+    kills = [Kill("slot killed", 11.0, (7,)), Kill("worker killed", 11.0, (9, 5)), Kill("slot killed", 9.0, (7,))]
+    assert reruns(run.evidence, kills) == {"slot killed": [1.5]}
+
+
 def test_a_mark_torn_by_a_kill_is_no_mark(tmp_path: Path) -> None:
     task = uuid.uuid4()
-    (tmp_path / "1-a.txt").write_text(f"begin {task.hex} 1 1\nend {task.hex} 1")
-    (tmp_path / "2-b.txt").write_text(f"begin {task.hex} 2 2\nend {task.hex} 2 2\n")
+    (tmp_path / "1-a.txt").write_text(f"begin {task.hex} 1 1 3.5\nend {task.hex} 1 1")
+    (tmp_path / "2-b.txt").write_text(f"begin {task.hex} 2 2 5.0\nend {task.hex} 2 2 6.0\n")
     marks = Marks.read(tmp_path)
     assert (dict(marks.begun), dict(marks.ended)) == ({task: {1, 2}}, {task: {2}})
+    assert sorted(marks.by_task[task]) == [Beginning(3.5, task, 1), Beginning(5.0, task, 2)]

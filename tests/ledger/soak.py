@@ -10,9 +10,12 @@ import os
 import signal
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
+
+from django.db import InterfaceError, OperationalError, connections
 
 from taskcenter import task
 from taskcenter.context import TaskContext
@@ -56,7 +59,7 @@ def travel(context: TaskContext, seconds: float) -> dict[str, int]:
 def write(context: TaskContext) -> dict[str, int]:
     """A report that says which attempt made it."""
     with _marked(context):
-        context.report(title="Soak", data=_answer(context))
+        _insist(lambda: context.report(title="Soak", data=_answer(context)))
         return _answer(context)
 
 
@@ -83,7 +86,7 @@ def snooze(context: TaskContext, times: int) -> dict[str, int]:
         taken = context.metadata.get("snoozed", 0)
         if taken < times:
             context.metadata["snoozed"] = taken + 1
-            context.save_metadata()
+            _insist(context.save_metadata)
             context.snooze(0.2)
         return _answer(context)
 
@@ -118,6 +121,18 @@ def _answer(context: TaskContext) -> dict[str, int]:
     return {"attempt": context.attempt}
 
 
+def _insist(action: Callable[[], Any]) -> None:
+    """A careful task's way with a database that restarts: its own statements are its own to repeat."""
+    while True:
+        try:
+            action()
+        except (OperationalError, InterfaceError):
+            connections.close_all()
+            time.sleep(0.1)
+        else:
+            return
+
+
 @contextmanager
 def _marked(context: TaskContext) -> Iterator[None]:
     """Around a whole body; one that raises has not ended."""
@@ -127,7 +142,8 @@ def _marked(context: TaskContext) -> Iterator[None]:
 
 
 def _mark(word: str, context: TaskContext) -> None:
-    os.write(_file_of(os.getpid()), f"{word} {context.row.id.hex} {context.attempt} {os.getpid()}\n".encode())
+    line = f"{word} {context.row.id.hex} {context.attempt} {os.getpid()} {time.monotonic():.4f}\n"
+    os.write(_file_of(os.getpid()), line.encode())
 
 
 @cache

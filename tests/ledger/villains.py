@@ -92,6 +92,22 @@ def glutton(context: TaskContext) -> dict[str, int]:
     return _close(context)
 
 
+@task(takes_context=True)
+def tell_time(context: TaskContext) -> dict[str, float]:
+    """What the clock of its worker shows."""
+    book().begin(context.row.id, context.attempt)
+    return {**_close(context), "time": time.time()}
+
+
+@task(takes_context=True, max_attempts=2, backoff=[4])
+def trip(context: TaskContext) -> dict[str, int]:
+    """Fail once, and do the work seconds later."""
+    book().begin(context.row.id, context.attempt)
+    if context.attempt == 1:
+        raise ConnectionError("not yet")
+    return _close(context)
+
+
 @task(takes_context=True, max_attempts=3)
 def bring(context: TaskContext, what: str) -> Any:
     """Return what cannot be kept."""

@@ -41,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=60, help="of load and faults; then what is left may end")
     parser.add_argument("--tasks", type=int, default=5000)
     parser.add_argument("--workers", type=int, default=3, help="processes, of two slots each")
+    parser.add_argument("--schedulers", type=int, default=1)
     parser.add_argument(
         "--database", choices=("postgres", "sqlite"), default=os.environ.get("TEST_DATABASE") or "postgres"
     )

@@ -1,10 +1,11 @@
-"""The workers and the scheduler, under a supervisor that starts again whatever died."""
+"""The workers and the schedulers, under a supervisor that starts again whatever died."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,8 @@ __all__ = ["SLOTS", "Crew"]
 
 SLOTS = 2
 """Of each worker."""
+YOUNG = 20.0
+"""Seconds in which a process may still be on its way up, when it needs both servers."""
 STOP = 60.0
 """Seconds in which a worker told to stop must have ended."""
 
@@ -26,12 +29,14 @@ STOP = 60.0
 class Crew:
     """Its processes die with the thread that started them: tend it from the main thread only."""
 
-    def __init__(self, house: House, workers: int) -> None:
+    def __init__(self, house: House, workers: int, schedulers: int) -> None:
         self._house = house
         rqworker = manage("rqworker", "--concurrency", str(SLOTS))
         self._commands = {f"worker-{number}": rqworker for number in range(1, workers + 1)}
-        self._commands["scheduler"] = manage("rqscheduler", "--interval", "1")
+        rqscheduler = manage("rqscheduler", "--interval", "1")
+        self._commands |= {f"scheduler-{number}": rqscheduler for number in range(1, schedulers + 1)}
         self._running: dict[str, Process] = {}
+        self._started: dict[str, float] = {}
         self._killed: set[int] = set()
         self._frozen: dict[str, list[psutil.Process]] = {}
         self._dismissed = False
@@ -48,6 +53,7 @@ class Crew:
                 continue
             if running is not None and running.pid not in self._killed:
                 self.deaths.append(f"{name} ended by itself with {status}")
+            self._started[name] = time.monotonic()
             self._running[name] = Process(command, log=self._house.logs / f"{name}.log", **self._house.environment)
 
     def at_work(self) -> dict[str, list[psutil.Process]]:
@@ -55,6 +61,14 @@ class Crew:
         names = [name for name in self._running if name.startswith("worker") and name not in self._frozen]
         found = {name: self._slots(name) for name in names}
         return {name: slots for name, slots in found.items() if slots}
+
+    def schedulers(self) -> list[str]:
+        return sorted(name for name in self._running if name.startswith("scheduler"))
+
+    def excuse_the_young(self) -> None:
+        """A server goes down: who is just starting may say so and end."""
+        young = [name for name, at in self._started.items() if time.monotonic() - at < YOUNG]
+        self._killed |= {self._running[name].pid for name in young}
 
     def kill9(self, name: str) -> bool:
         """SIGKILL that process alone: its slots have to notice by themselves. False: it was dead."""

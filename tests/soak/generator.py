@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import heapq
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from threading import Event
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
-from django.db import connections, transaction
+from django.db import InterfaceError, OperationalError, connections, transaction
 from django.utils import timezone
 
 from taskcenter.lifecycle import request_cancel
+from taskcenter.models import Task
 from tests.ledger import soak as definitions
 
 from .plan import OWNERS, Kind, Order
@@ -25,6 +27,9 @@ from .plan import OWNERS, Kind, Order
 __all__ = ["Generator", "Promises"]
 
 
+T = TypeVar("T")
+LOST = (OperationalError, InterfaceError)
+"""The connection to the database, and with it the answer to what was asked last."""
 Due = tuple[float, int, Callable[[], None]]
 """Seconds from the beginning, a number that settles ties, and what to do."""
 
@@ -59,6 +64,7 @@ class Generator:
         self._due: list[Due] = [(order.at, number, partial(self._place, order)) for number, order in enumerate(plan)]
         self._numbers = len(plan)
         self._begun = 0.0
+        self._tries = 0
         self._owners: list[Any] = []
 
     def run(self) -> None:
@@ -76,16 +82,46 @@ class Generator:
 
     def _place(self, order: Order) -> None:
         starts = timezone.now() + timedelta(seconds=order.delay) if order.delay else None
-        enqueue = partial(self._enqueue, order, starts)
+        if order.fate == "rolled back":
+            with suppress(*LOST):  # the database took it back by itself
+                self._take_back(partial(self._enqueue, order, starts, ""))
+            return
+        while not self._stop.is_set():
+            self._tries += 1
+            tag = f"try {self._tries}"
+            try:
+                ids = self._keep(order, partial(self._enqueue, order, starts, tag))
+            except LOST:
+                ids = self._committed_after_all(order, tag)
+            if ids:
+                self._promise(order, ids, starts)
+                return
+
+    def _keep(self, order: Order, enqueue: Callable[[], list[UUID]]) -> list[UUID]:
         if order.fate == "kept":
-            self._promise(order, enqueue(), starts)
-        elif order.fate == "half":
-            with transaction.atomic():
-                kept = enqueue()
-                self._take_back(enqueue)
-            self._promise(order, kept, starts)
-        else:
+            return enqueue()
+        with transaction.atomic():
+            kept = enqueue()
             self._take_back(enqueue)
+        return kept
+
+    def _committed_after_all(self, order: Order, tag: str) -> list[UUID]:
+        """What a try has made whose answer was lost with the connection: all of it, or nothing."""
+        rows = Task.objects.filter(tags=[tag]).values_list("id", "kwargs")
+        made: dict[str, list[UUID]] = defaultdict(list)
+        for task_id, arguments in self._insist(lambda: list(rows.all())) or []:
+            made[repr(arguments)].append(task_id)
+        return [made[repr(arguments)].pop() for arguments in order.arguments] if made else []
+
+    def _insist(self, action: Callable[[], T]) -> T | None:
+        """What it gives once the database answers; None when it is time to stop."""
+        while not self._stop.is_set():
+            try:
+                return action()
+            except LOST:
+                connections.close_all()
+                self._stop.wait(0.1)
+        return None
 
     def _take_back(self, enqueue: Callable[[], list[UUID]]) -> None:
         with suppress(RolledBackError), transaction.atomic():
@@ -93,7 +129,7 @@ class Generator:
             self.promises.ghosts |= set(enqueue()) - self.promises.kinds.keys()
             raise RolledBackError
 
-    def _enqueue(self, order: Order, starts: datetime | None) -> list[UUID]:
+    def _enqueue(self, order: Order, starts: datetime | None, tag: str) -> list[UUID]:
         definition = getattr(definitions, order.kind.definition).using(
             queue_name=order.queue,
             priority=order.priority,
@@ -101,6 +137,7 @@ class Generator:
             unique_key=order.key,
             owner=None if order.owner is None else self._owners[order.owner],
             title=order.kind.name,
+            tags=[tag],
         )
         if len(order.arguments) == 1:
             results = [definition.enqueue(**order.arguments[0])]
@@ -125,8 +162,8 @@ class Generator:
 
     def _cancel(self, ids: list[UUID]) -> None:
         for task_id in ids:
-            outcome = request_cancel(task_id, reason="The soak wants it.")
-            if outcome.moved and outcome.state == "cancelled":
+            outcome = self._insist(partial(request_cancel, task_id, reason="The soak wants it."))
+            if outcome and outcome.moved and outcome.state == "cancelled":
                 self.promises.cancelled.add(task_id)
 
 

@@ -28,6 +28,8 @@ class House:
     """The folders of a run. Django is set up by the time there is one."""
 
     directory: Path
+    redis: servers.ValkeyServer
+    postgres: servers.PostgresServer | None
 
     @property
     def marks(self) -> Path:
@@ -53,26 +55,26 @@ def house(database: str) -> Iterator[House]:
     """Servers up, tables made; the servers end with the block, the folder stays for `empty()`."""
     directory = Path(tempfile.mkdtemp(prefix="tc-soak-"))
     directory.chmod(0o711)  # PostgreSQL's user passes through to its own
-    made = House(directory)
-    for folder in (made.marks, made.logs, directory / "servers"):
-        folder.mkdir()
+    for folder in ("marks", "logs", "servers"):
+        (directory / folder).mkdir()
     with ExitStack() as stack:
         redis = servers.start_valkey(directory / "servers" / "v")
         stack.callback(redis.stop)
-        url = f"sqlite:///{directory}/servers/{DATABASE}.sqlite3"
+        url, postgres = f"sqlite:///{directory}/servers/{DATABASE}.sqlite3", None
         if database == "postgres":
-            url = _start_postgres(stack, directory / "servers" / "p")
+            postgres = _start_postgres(stack, directory / "servers" / "p")
+            url = servers.postgres_url(directory / "servers" / "p", DATABASE)
         _set_up_django(directory, url, redis.url)
         stack.callback(connections.close_all)
-        yield made
+        yield House(directory, redis, postgres)
 
 
-def _start_postgres(stack: ExitStack, directory: Path) -> str:
+def _start_postgres(stack: ExitStack, directory: Path) -> servers.PostgresServer:
     server = servers.start_postgres(directory, fsync=False)
     stack.callback(server.stop)
     with psycopg.connect(server.url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {DATABASE}")
-    return servers.postgres_url(directory, DATABASE)
+    return server
 
 
 def _set_up_django(directory: Path, database_url: str, redis_url: str) -> None:

@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 from uuid import UUID
 
-__all__ = ["Marks"]
+__all__ = ["Beginning", "Marks"]
 
-WORDS = 4
-"""Of a whole line: what, task, attempt, pid."""
+WORDS = 5
+"""Of a whole line: what, task, attempt, pid, when by the clock that all processes of a machine share."""
+
+
+class Beginning(NamedTuple):
+    """A body that began."""
+
+    at: float
+    task_id: UUID
+    attempt: int
 
 
 @dataclass(slots=True)
@@ -20,12 +29,19 @@ class Marks:
     ended: dict[UUID, set[int]] = field(default_factory=lambda: defaultdict(set))
     twice: list[tuple[UUID, int]] = field(default_factory=list)
     """Attempts that began or ended for the second time."""
+    by_pid: dict[int, list[Beginning]] = field(default_factory=lambda: defaultdict(list))
+    by_task: dict[UUID, list[Beginning]] = field(default_factory=lambda: defaultdict(list))
+    """The beginnings in each process, and of each task."""
 
     def note(self, word: str, task_id: UUID, attempt: int) -> None:
         attempts = (self.begun if word == "begin" else self.ended)[task_id]
         if attempt in attempts:
             self.twice.append((task_id, attempt))
         attempts.add(attempt)
+
+    def note_time(self, pid: int, begun: Beginning) -> None:
+        self.by_pid[pid].append(begun)
+        self.by_task[begun.task_id].append(begun)
 
     @classmethod
     def read(cls, directory: Path) -> Marks:
@@ -37,7 +53,10 @@ class Marks:
                     words = line.split()
                     # The kernel may tear the last line of a process that was killed: it got no further.
                     if line.endswith("\n") and len(words) == WORDS:
-                        marks.note(words[0], UUID(words[1]), int(words[2]))
+                        task_id, attempt = UUID(words[1]), int(words[2])
+                        marks.note(words[0], task_id, attempt)
+                        if words[0] == "begin":
+                            marks.note_time(int(words[3]), Beginning(float(words[4]), task_id, attempt))
         return marks
 
     @property

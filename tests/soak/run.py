@@ -12,10 +12,10 @@ from threading import Event
 
 import redis
 
-from taskcenter.models import Notification, Report, Task
+from taskcenter.models import Notification, Report, Task, TaskEvent
 
 from . import leftovers
-from .chaos import Chaos
+from .chaos import Chaos, Kill
 from .crew import SLOTS, Crew
 from .generator import Generator, Promises
 from .house import House
@@ -42,6 +42,7 @@ class Options:
     seconds: float
     tasks: int
     workers: int = 3
+    schedulers: int = 1
     database: str = "postgres"
 
 
@@ -49,10 +50,13 @@ class Options:
 class Findings:
     evidence: Evidence
     fired: Counter[str]
+    kills: list[Kill]
     took: float
     """Seconds from the first enqueue until nothing was live."""
     longest_idle: float
     swept: int = 0
+    set_aside: int = 0
+    """Results of superseded attempts that came late and did not land."""
     complaints: Counter[str] = field(default_factory=Counter)
     """Errors in the logs of the crew; what they are worth is for people to judge."""
     violations: list[Violation] = field(default_factory=list)
@@ -61,7 +65,7 @@ class Findings:
 def soak(options: Options, house: House, say: Say) -> Findings:
     """One run; raises what the generator raised. No process of the crew is left after it."""
     with redis.Redis.from_url(os.environ["REDIS_URL"], socket_timeout=5) as client:
-        crew = Crew(house, options.workers)
+        crew = Crew(house, options.workers, options.schedulers)
         try:
             return _Run(options, house, crew, client, say).whole()
         finally:
@@ -71,7 +75,7 @@ def soak(options: Options, house: House, say: Say) -> Findings:
 class _Run:
     def __init__(self, options: Options, house: House, crew: Crew, client: redis.Redis, say: Say) -> None:
         self.options, self.house, self.crew, self.client, self.say = options, house, crew, client, say
-        self.chaos = Chaos(options.seed, crew, client)
+        self.chaos = Chaos(options.seed, options.seconds, crew, house)
         self.watch = Watch()
         self.promises = Promises()
         self.violations: list[Violation] = []
@@ -92,9 +96,11 @@ class _Run:
         return Findings(
             evidence=evidence,
             fired=self.chaos.fired,
+            kills=self.chaos.kills,
             took=took,
             longest_idle=self.watch.longest_idle,
             swept=swept,
+            set_aside=TaskEvent.objects.filter(kind=TaskEvent.Kind.SUPERSEDED).count(),
             complaints=leftovers.complaints(self.house.logs),
             violations=self.violations,
         )

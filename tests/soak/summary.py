@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
+from . import reruns
+from .chaos import SERVERS
 from .plan import KINDS
 from .run import Findings, Options
 
 __all__ = ["lines", "vacuous"]
 
 STATES = ("completed", "failed", "cancelled")
+LONG_ENOUGH = 30.0
+"""Seconds of a run in which every server must have been restarted once."""
 SHOWN = 10
 """Violations of one rule."""
 
@@ -22,6 +26,9 @@ def vacuous(options: Options, findings: Findings) -> Iterator[str]:
         yield f"only {slots} slots were killed"
     if workers < max(1, options.seconds / 40):
         yield f"only {workers} workers were killed"
+    for fault in SERVERS if options.seconds >= LONG_ENOUGH else ():
+        if not findings.fired[fault] and (fault != "database restarted" or options.database == "postgres"):
+            yield f"never: {fault}"
     kinds, rows = findings.evidence.promises.kinds, findings.evidence.rows
     if not any(rows[task_id].crashes for task_id, kind in kinds.items() if kind.name != "poison" and task_id in rows):
         yield "no good task lost its process"
@@ -31,7 +38,7 @@ def lines(options: Options, findings: Findings) -> Iterator[str]:
     evidence, promises, marks = findings.evidence, findings.evidence.promises, findings.evidence.marks
     yield (
         f"Seed {options.seed}: {len(promises.kinds):,} tasks by {promises.asked:,} enqueues on {options.database}, "
-        f"{options.workers} workers, {options.seconds:g} s"
+        f"{options.workers} workers, {options.schedulers} schedulers, {options.seconds:g} s"
     )
     yield from _table(findings)
     yield "Faults: " + ", ".join(f"{count} {fault}" for fault, count in findings.fired.most_common())
@@ -44,9 +51,22 @@ def lines(options: Options, findings: Findings) -> Iterator[str]:
         f"All ended {findings.took:.1f} s after the first enqueue, {len(evidence.rows) / findings.took:,.0f} tasks/s; "
         f"the longest pause with work waiting was {findings.longest_idle:.1f} s"
     )
+    yield from reruns.lines(evidence, findings.kills)
+    yield _verdict(findings)
     for text, count in findings.complaints.most_common(5):
         yield f"In the logs, {count} times: {text}"
     yield from _violations(findings)
+
+
+def _verdict(findings: Findings) -> str:
+    kinds, rows = findings.evidence.promises.kinds, findings.evidence.rows
+    lost = sum(task_id not in rows for task_id in kinds)
+    stuck = sum(row.state not in STATES for row in rows.values())
+    landed = sum(rule == "I2" for rule, _ in findings.violations)
+    return (
+        f"Verdict: {lost} lost, {stuck} stuck, {landed} superseded writes landed "
+        f"({findings.set_aside:,} came late and were set aside)"
+    )
 
 
 def _table(findings: Findings) -> Iterator[str]:

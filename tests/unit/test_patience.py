@@ -49,6 +49,25 @@ def test_it_can_be_undone() -> None:
     connections["default"] = configured  # the tests' own, which knows what pytest allows
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_slot_does_not_wait_for_a_host_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = connections.settings["default"]
+    options = {**given.get("OPTIONS", {}), "keepalives_idle": 45} if given["ENGINE"] == POSTGRES else given["OPTIONS"]
+    monkeypatch.setattr(connections, "settings", {"default": {**given, "OPTIONS": options}})
+    patience.heed_silence()
+    connection = connections.create_connection("default")
+    try:
+        connection.connect()
+        if connection.vendor == "postgresql":
+            used = connection.connection.info.get_parameters()
+            assert (used["tcp_user_timeout"], used["keepalives_interval"]) == ("60000", "10")
+            assert used["keepalives_idle"] == "45", "what the site has set is kept"
+        else:
+            assert connection.settings_dict["OPTIONS"] == options
+    finally:
+        connection.close()
+
+
 class Pooler:
     """A server of PostgreSQL's protocol that refuses every client, and those with `options` for these."""
 

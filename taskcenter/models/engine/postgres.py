@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from taskcenter.models import prepared
+from taskcenter.models import clock, prepared
 
 from .rows import EXTRA, Claimed, Ended, Handed, Turned, Want, in_running_order, now
 
@@ -27,6 +27,9 @@ _COLUMNS = """
     t.args::text, t.kwargs::text, t.metadata::text, t.tags::text, t.title, t.owner_id, t.worker_id"""
 _WIDTH = len(Claimed._fields)
 _CLAIMED, _LANDED, _LIMITED = 0, 1, 2
+_GIVEN = "%(now)s::timestamptz"
+_NOW = "coalesce(%(now)s::timestamptz, statement_timestamp())"
+"""The server's own time, which all workers share; one is given only while a test holds the clock."""
 
 _FINISH_ONE = """
 fin AS (
@@ -82,8 +85,8 @@ chosen AS (
 _TAKE = """,
 got AS (
     UPDATE taskcenter_task t SET state = 'processing', rev = t.rev + 1, attempt = t.attempt + 1,
-        worker_id = %(worker)s::uuid, attempted_at = %(at)s::timestamptz,
-        started_at = coalesce(t.started_at, %(at)s::timestamptz), run_after = NULL
+        worker_id = %(worker)s::uuid, attempted_at = coalesce(%(at)s::timestamptz, statement_timestamp()),
+        started_at = coalesce(t.started_at, %(at)s::timestamptz, statement_timestamp()), run_after = NULL
     FROM {chosen} chosen WHERE t.id = chosen.id RETURNING {columns})"""
 _LIMITS = f"""
 UNION ALL SELECT {", ".join(["NULL"] * _WIDTH)}, {_LIMITED} WHERE EXISTS (
@@ -134,7 +137,8 @@ def statement(shape: Shape) -> str:
         nulls = ", ".join(["NULL"] * (_WIDTH - 3)) + ", " if shape.claims else ""
         answers.append(f"SELECT fin.id, fin.attempt, fin.rev, {nulls}{_LANDED} FROM fin")  # noqa: S608 constants
     limits = _LIMITS if shape.claims == "queues" else ""
-    return "WITH" + ",".join(parts) + "\n" + "\nUNION ALL ".join(answers) + limits
+    text = "WITH" + ",".join(parts) + "\n" + "\nUNION ALL ".join(answers) + limits
+    return text.replace(_GIVEN, _NOW)
 
 
 def _claiming(shape: Shape) -> str:
@@ -142,6 +146,11 @@ def _claiming(shape: Shape) -> str:
     choose, chosen = (_CHOOSE, "chosen") if shape.limit > 1 else ("", "pick")
     picked = pick.format(careful=_CAREFUL, limit=shape.limit, look=shape.limit + EXTRA)
     return picked + choose + _TAKE.format(chosen=chosen, columns=_COLUMNS)
+
+
+def _held_now() -> str | None:
+    """The time on the clock that a test holds in its hand."""
+    return None if clock.by_database else now().isoformat()
 
 
 class PostgresEngine:
@@ -157,7 +166,7 @@ class PostgresEngine:
         if want is not None and self._limited:
             return self._limited_turn(ended, want)
         shape, values = _finishing(ended)
-        values["now"] = now().isoformat()
+        values["now"] = _held_now()
         if want is None:
             return self._answer(shape, values)
         values.update(_wish(want, values["now"]))
@@ -196,7 +205,7 @@ class PostgresEngine:
         self._limited = False  # the statement below says whether that is still so
         with _transaction(self.connection):
             shape, values = _finishing(ended)
-            values["now"] = now().isoformat()
+            values["now"] = _held_now()
             turned = self._answer(shape, values)
             wish = _wish(want, values["now"])
             wish.update(limits=True, rooms=_array(self._rooms(want)))
@@ -248,7 +257,7 @@ def _attempts(claimed: Sequence[Claimed]) -> dict[str, Any]:
     return {"ids": _array(str(item.id) for item in claimed), "attempts": _array(str(item.attempt) for item in claimed)}
 
 
-def _wish(want: Want, moment: str) -> dict[str, Any]:
+def _wish(want: Want, moment: str | None) -> dict[str, Any]:
     wish: dict[str, Any] = {"worker": str(want.worker_id), "definitions": _names(want.definitions)}
     wish["at"] = want.at.isoformat() if want.at else moment
     if len(want.queues) == 1:

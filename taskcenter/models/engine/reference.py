@@ -9,8 +9,8 @@ from typing import Any
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import F
-from django.utils import timezone
 
+from taskcenter.models.clock import moment
 from taskcenter.models.notification import Notification
 from taskcenter.models.queue import Queue
 from taskcenter.models.report import Report
@@ -53,7 +53,7 @@ class ReferenceEngine:
         return handed
 
     def _finish(self, item: Ended, turned: Turned) -> None:
-        claimed, now = item.claimed, timezone.now()
+        claimed, now = item.claimed, moment(self.connection.alias)
         changes: dict[str, Any] = {"finished_at": now, "progress": 1.0, "result": json.loads(item.result)}
         changes |= {"error_type": "", "error_message": "", "fingerprint": ""}
         rows = self._tasks.of_attempt(claimed.id, claimed.attempt)
@@ -90,7 +90,7 @@ class ReferenceEngine:
         return rooms
 
     def _begin(self, task: Task, want: Want) -> Claimed:
-        now = want.at or timezone.now()
+        now = want.at or moment(self.connection.alias)
         task.state, task.rev, task.attempt = State.PROCESSING, task.rev + 1, task.attempt + 1
         task.worker_id, task.attempted_at, task.run_after = want.worker_id, now, None
         task.started_at = task.started_at or now
