@@ -12,8 +12,10 @@ from django.utils import timezone
 
 from taskcenter import notifications, pointers, progress, reports
 from taskcenter.compat import after_commit
-from taskcenter.models import Task, TaskEvent, TaskQuerySet
+from taskcenter.fingerprint import fingerprint
+from taskcenter.models import FailureGroup, Task, TaskEvent, TaskQuerySet
 from taskcenter.models.engine import Claimed
+from taskcenter.models.failure import sample_of
 from taskcenter.states import FINAL, State, may_move
 
 logger = logging.getLogger("taskcenter")
@@ -42,6 +44,12 @@ class Failure:
     message: str
     traceback: str = ""
     kind: str = TaskEvent.Kind.FAILED
+    place: str = ""
+    """Where it was raised (see `fingerprint.place_of`); empty when nobody knows."""
+
+    def fingerprint(self, definition: str) -> str:
+        """What failures of that definition that are the same have in common."""
+        return fingerprint(definition, self.type, self.place, self.message)
 
     @property
     def name(self) -> str:
@@ -74,6 +82,12 @@ def settle(task: Task) -> None:
     """What belongs to a final state, in its transaction: report and notification."""
     reports.finalise(task)
     notifications.record(task)
+
+
+def count_failure(task: Task, failure: Failure, *, times: int = 1) -> None:
+    """Add it to its group. The last statement of a transaction: everybody who fails alike waits for that row."""
+    sample = sample_of(task.id, task.definition, failure.type, failure.place, failure.message)
+    FailureGroup.objects.saw(failure.fingerprint(task.definition), times=times, **sample)
 
 
 def wake(task: Task) -> None:

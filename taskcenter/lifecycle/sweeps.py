@@ -18,8 +18,8 @@ from taskcenter.models.unknown import unheard_since
 from taskcenter.models.worker import stale_before
 from taskcenter.states import State
 
-from .moves import Failure, Outcome, move, settle
-from .running import give_back, lose
+from .moves import Failure, Outcome, count_failure, move, settle
+from .running import error_fields, give_back, keep_error, lose
 
 LOST = "Its worker stopped answering."
 UNKNOWN = (
@@ -55,13 +55,13 @@ def recover(task_id: uuid.UUID, attempt: int, *, actor: Any = None, reason: str 
 
 def _put_right(row: Task, *, alone: bool, actor: Any, reason: str) -> Outcome:
     task_id, attempt = row.id, row.attempt
-    if alone:
-        outcome = lose(row, Failure("", LOST, kind=TaskEvent.Kind.CRASHED), actor=actor)
-    else:
-        outcome = give_back(row, LOST_TOGETHER)
+    failure = Failure("", LOST, kind=TaskEvent.Kind.CRASHED)
+    outcome = lose(row, failure, actor=actor) if alone else give_back(row, LOST_TOGETHER)
     TaskEvent.objects.tell(
         task_id, TaskEvent.Kind.RECOVERED, reason or outcome.text, attempt=attempt, level="warning", actor=actor
     )
+    if alone:
+        count_failure(row, failure)
     return outcome
 
 
@@ -72,21 +72,25 @@ def fail_unknown(definition: str, queues: Iterable[str], since: datetime, *, lim
     """
     with transaction.atomic():
         rows = unheard_since(since, definition, queues).taken(limit)
-        return sum(_fail_unknown(task, since) for task in rows)
+        failed = [(task, failure) for task in rows if (failure := _fail_unknown(task, since))]
+        _count_together(failed)
+    return len(failed)
 
 
-def _fail_unknown(task: Task, since: datetime) -> bool:
+def _fail_unknown(task: Task, since: datetime) -> Failure | None:
     text = UNKNOWN.format(queue=task.queue, definition=task.definition, since=since.astimezone(UTC))
-    kind = f"{UnknownDefinition.__module__}.{UnknownDefinition.__qualname__}"
-    if not move(Task.objects.all(), task, State.FAILED, error_type=kind, error_message=text):
-        return False
-    TaskEvent.objects.tell(
-        task.id,
-        TaskEvent.Kind.FAILED,
-        text,
-        attempt=task.attempt,
-        level="error",
-        data={"type": kind, "message": text, "traceback": ""},
-    )
+    failure = Failure(f"{UnknownDefinition.__module__}.{UnknownDefinition.__qualname__}", text)
+    if not move(Task.objects.all(), task, State.FAILED, **error_fields(task, failure)):
+        return None
+    keep_error(task, failure, text=text)
     settle(task)
-    return True
+    return failure
+
+
+def _count_together(failed: list[tuple[Task, Failure]]) -> None:
+    """Each group once, in the order of the fingerprints, in which nobody can wait for a rival that waits for them."""
+    groups: dict[str, list[tuple[Task, Failure]]] = {}
+    for task, failure in failed:
+        groups.setdefault(failure.fingerprint(task.definition), []).append((task, failure))
+    for _, members in sorted(groups.items()):
+        count_failure(*members[-1], times=len(members))
