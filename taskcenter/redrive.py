@@ -2,8 +2,9 @@
 
 A redrive is a task like any other, so that it is seen, cancelled, and goes on after a crash. It works in
 waves. Each wave is first written down (a checkpoint: the tasks, and the `rev` of each), then retried, then
-waited for, the redrive being snoozed meanwhile; and only when all its tasks have ended otherwise than by the
-error of the group does the next one begin.
+waited for, the redrive being snoozed meanwhile. It ends at once when a task fails by the error of the group
+again, and also when some of a wave fail otherwise and none completes: then the fix has only moved the trouble.
+A wave in which nothing completed, since people cancelled it or took its tasks away, is followed by one no larger.
 
 Run twice, or killed anywhere, it does nothing twice: a task is retried only while it is failed and its row is
 at the `rev` that was written down. Whoever moves it, this redrive, an earlier attempt of it or a person,
@@ -13,7 +14,8 @@ raises that. Two redrives of one group cannot live at once (unique key).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -35,6 +37,7 @@ FEWEST = 10
 LONGEST_LOOK = 60.0
 """Seconds between two looks at a wave that runs: 1 at first, then twice as many each time, up to these."""
 MOST_CRASHES = 20
+COUNTS = ("tried", "retried", "completed", "failed")
 
 Wave = list[tuple[UUID, int]]
 """Tasks with the `rev` at which each was found failed."""
@@ -51,12 +54,12 @@ class Started:
 
 def waves(total: int) -> Iterator[int]:
     """How many tasks each wave of a redrive of so many takes."""
-    number = 0
-    while total > 0:
-        size = min(total, _size(number, total))
+    for step in count():
+        if total <= 0:
+            return
+        size = min(total, _size(step, total))
         yield size
         total -= size
-        number += 1
 
 
 def redrivable(fingerprint: str, user: Any = None) -> TaskQuerySet:
@@ -104,9 +107,11 @@ def redrive(context: TaskContext, fingerprint: str, reason: str, *, is_limited: 
         run.retry(wave)
         seen = run.look(wave)
         if seen.returned:
-            return run.stopped(seen)
+            return run.stopped(seen, f"the same error returned in task {seen.returned[0].id}")
         if seen.live:
             run.wait(seen)
+        if seen.failed and not seen.completed:
+            return run.stopped(seen, f"another error came instead, in task {seen.failed[0].id}")
         run.advance(wave, seen)
     return run.done()
 
@@ -115,10 +120,19 @@ def redrive(context: TaskContext, fingerprint: str, reason: str, *, is_limited: 
 class _Seen:
     """A wave as it is now."""
 
-    live: list[Task] = field(default_factory=list)
-    returned: list[Task] = field(default_factory=list)
-    """Those that failed by the error of the group again."""
-    counts: dict[str, int] = field(default_factory=dict)
+    live: list[Task]
+    returned: list[Task]
+    """Failed by the error of the group again."""
+    failed: list[Task]
+    """Failed otherwise."""
+    completed: int
+    tried: int
+    retried: int
+
+    @property
+    def counts(self) -> dict[str, int]:
+        failed = len(self.failed) + len(self.returned)
+        return {"tried": self.tried, "retried": self.retried, "completed": self.completed, "failed": failed}
 
 
 class _Run:
@@ -129,7 +143,7 @@ class _Run:
         self.fingerprint = fingerprint
         self.reason = reason
         self.is_limited = is_limited
-        begun = {"wave": 0, "after": None, "looks": 0, "tried": 0, "retried": 0, "completed": 0, "failed": 0}
+        begun = {"wave": 0, "step": 0, "after": None, "looks": 0, **dict.fromkeys(COUNTS, 0)}
         self.state: dict[str, Any] = context.metadata.setdefault("redrive", begun)
         self.total: int = context.checkpoint("total", lambda: self._tasks().count())
 
@@ -148,20 +162,19 @@ class _Run:
             lifecycle.retry(task_id, rev=rev, actor=self.context.row.owner, reason=self.reason)
 
     def look(self, wave: Wave) -> _Seen:
-        seen, planned = _Seen(), dict(wave)
-        rows = Task.objects.filter(id__in=planned).only("id", "state", "rev", "fingerprint", "error_message")
+        planned = dict(wave)
+        rows = Task.objects.filter(id__in=planned).only("id", "state", "rev", "fingerprint").order_by("id")
         moved = [row for row in rows if row.rev != planned[row.id]]
-        seen.live = [row for row in moved if row.state in LIVE]
         failed = [row for row in moved if row.state == State.FAILED]
-        seen.returned = [row for row in failed if row.fingerprint == self.fingerprint]
         ours = TaskEvent.objects.filter(task_id__in=planned, kind=TaskEvent.Kind.RETRIED, text=self.reason)
-        seen.counts = {
-            "tried": len(wave),
-            "retried": ours.count(),
-            "completed": sum(row.state == State.COMPLETED for row in moved),
-            "failed": len(failed),
-        }
-        return seen
+        return _Seen(
+            live=[row for row in moved if row.state in LIVE],
+            returned=[row for row in failed if row.fingerprint == self.fingerprint],
+            failed=[row for row in failed if row.fingerprint != self.fingerprint],
+            completed=sum(row.state == State.COMPLETED for row in moved),
+            tried=len(wave),
+            retried=ours.count(),
+        )
 
     def wait(self, seen: _Seen) -> None:
         """Leave the slot to others, and look again later."""
@@ -174,31 +187,29 @@ class _Run:
     def advance(self, wave: Wave, seen: _Seen) -> None:
         """This wave is over: remember that, and what came of it."""
         self._add(seen)
-        self.state.update(wave=self.state["wave"] + 1, after=wave[-1][0].hex, looks=0)
+        step = self.state["step"] + bool(seen.completed)
+        self.state.update(wave=self.state["wave"] + 1, step=step, after=wave[-1][0].hex, looks=0)
         self.context.save_metadata()
         self._tell("retrying", 0)
 
-    def stopped(self, seen: _Seen) -> dict[str, Any]:
+    def stopped(self, seen: _Seen, why: str) -> dict[str, Any]:
         self._add(seen)
-        again, state = seen.returned[0], self.state
-        text = (
-            f"Stopped: the same error returned in task {again.id}. {state['retried']} of {self.total} tasks "
-            f"were retried, the others are as they were."
+        told = (
+            f"Stopped: {why}. {self.state['retried']} of {self.total} tasks were retried, the others are as they were."
         )
-        return self._outcome(text, stopped=True)
+        return self._outcome("Redrive stopped", told, stopped=True)
 
     def done(self) -> dict[str, Any]:
         state = self.state
-        text = (
+        told = (
             f"{state['retried']} of {self.total} tasks were retried: {state['completed']} completed, "
             f"{state['failed']} failed otherwise. The same error did not return."
         )
-        return self._outcome(text, stopped=False)
+        return self._outcome("Redrive done", told, stopped=False)
 
-    def _outcome(self, text: str, *, stopped: bool) -> dict[str, Any]:
-        counts = {name: self.state[name] for name in ("retried", "completed", "failed")}
+    def _outcome(self, title: str, text: str, *, stopped: bool) -> dict[str, Any]:
+        counts = {name: self.state[name] for name in COUNTS[1:]}
         facts = {"Tasks": self.total, **{name.capitalize(): value for name, value in counts.items()}}
-        title = "Redrive stopped: the same error returned" if stopped else "Redrive done"
         self.context.report(title=title, data={"summary": text, "facts": facts})
         return {"stopped": stopped, "text": text, "tasks": self.total, **counts}
 
@@ -211,7 +222,7 @@ class _Run:
         return tasks.filter(finished_at__lte=self.context.row.created_at)
 
     def _chosen(self) -> list[tuple[str, int]]:
-        after, size = self.state["after"], _size(self.state["wave"], self.total - self.state["tried"])
+        after, size = self.state["after"], _size(self.state["step"], self.total - self.state["tried"])
         tasks = self._tasks()
         rows = (tasks.filter(id__gt=UUID(after)) if after else tasks).values_list("id", "rev")[:size]
         return [(task_id.hex, rev) for task_id, rev in rows]
@@ -227,8 +238,8 @@ class _Run:
         self.context.progress.set(fraction, what, done=done, total=self.total, unit="tasks")
 
 
-def _size(number: int, left: int) -> int:
-    match number:
+def _size(step: int, left: int) -> int:
+    match step:
         case 0:
             return 1
         case 1:

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from taskcenter.states import State
 
-from .task import Task, TaskQuerySet
+from .task import Task
 
 BATCH = 500
 SAMPLE_LENGTH = 2000
