@@ -84,7 +84,9 @@ def start(group: FailureGroup, *, actor: Any = None, reason: str) -> Started:
         result = wanted.enqueue(fingerprint=group.fingerprint, reason=reason, is_limited=actor is not None)
     except AlreadyEnqueued as held:
         return Started(held.task.id, is_new=False, text="A redrive of this group is under way.")
-    return Started(UUID(result.id), is_new=True, text=f"The redrive of {tasks.count()} tasks begins.")
+    total = tasks.count()
+    text = f"The redrive of {total} {'task' if total == 1 else 'tasks'} begins."
+    return Started(UUID(result.id), is_new=True, text=text)
 
 
 def definition() -> TaskDefinition:
@@ -178,7 +180,7 @@ class _Run:
 
     def wait(self, seen: _Seen) -> None:
         """Leave the slot to others, and look again later."""
-        self._tell(f"waiting for {len(seen.live)} tasks", seen.counts["tried"])
+        self._tell(f"waiting for {len(seen.live)} to end", seen.tried)
         delay = min(LONGEST_LOOK, 2.0 ** min(self.state["looks"], 10))
         self.state["looks"] += 1
         self.context.save_metadata()
