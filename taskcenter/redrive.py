@@ -37,6 +37,7 @@ FEWEST = 10
 LONGEST_LOOK = 60.0
 """Seconds between two looks at a wave that runs: 1 at first, then twice as many each time, up to these."""
 MOST_CRASHES = 20
+REASON_LENGTH = 500
 COUNTS = ("tried", "retried", "completed", "failed")
 
 Wave = list[tuple[UUID, int]]
@@ -81,7 +82,9 @@ def start(group: FailureGroup, *, actor: Any = None, reason: str) -> Started:
     queue = oldest.queue if oldest.queue in _queues() else None
     wanted = definition().using(queue_name=queue, on_conflict="raise", **options)
     try:
-        result = wanted.enqueue(fingerprint=group.fingerprint, reason=reason, is_limited=actor is not None)
+        result = wanted.enqueue(
+            fingerprint=group.fingerprint, reason=reason[:REASON_LENGTH], is_limited=actor is not None
+        )
     except AlreadyEnqueued as held:
         return Started(held.task.id, is_new=False, text="A redrive of this group is under way.")
     total = tasks.count()
@@ -158,7 +161,7 @@ class _Run:
         """Retry those of the wave that nobody has touched since it was written down."""
         untouched = set(Task.objects.failed_like(self.fingerprint).filter(id__in=_ids(wave)).values_list("id", "rev"))
         for done, (task_id, rev) in enumerate(one for one in wave if one in untouched):
-            if self.context.stopping:
+            if self.context.stopping or not self._owns():
                 self.context.hand_back()
             self._tell("retrying", len(wave) - len(untouched) + done)
             lifecycle.retry(task_id, rev=rev, actor=self.context.row.owner, reason=self.reason)
@@ -214,6 +217,11 @@ class _Run:
         facts = {"Tasks": self.total, **{name.capitalize(): value for name, value in counts.items()}}
         self.context.report(title=title, data={"summary": text, "facts": facts})
         return {"stopped": stopped, "text": text, "tasks": self.total, **counts}
+
+    def _owns(self) -> bool:
+        """Whether this attempt is still the redrive's: one that was frozen and is woken has a successor by now."""
+        row = self.context.row
+        return Task.objects.of_attempt(row.id, row.attempt).exists()
 
     def _tasks(self) -> TaskQuerySet:
         """What was failed when the redrive was asked for; nothing if who asked for it is gone."""

@@ -81,8 +81,8 @@ def states() -> Counter[str]:
 
 def retries() -> list[int]:
     """How often each task was retried."""
-    told = TaskEvent.objects.filter(kind=TaskEvent.Kind.RETRIED)
-    return [told.filter(task=task).count() for task in tasks()]
+    told = Counter(TaskEvent.objects.filter(kind=TaskEvent.Kind.RETRIED).values_list("task_id", flat=True))
+    return [told[task.id] for task in tasks()]
 
 
 @pytest.mark.parametrize(
@@ -373,6 +373,27 @@ def test_cancelled_amid_a_wave_it_ends_there(ledger: Book, time: Clock, monkeypa
     monkeypatch.setattr(lifecycle, "retry", and_cancel)
     assert finish(task, time).state == "cancelled"
     assert sum(retries()) == 6
+
+
+def test_an_attempt_that_has_a_successor_retries_no_more(
+    ledger: Book, time: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = failed(*numbers(25))
+    ledger.open_gate(0)
+    task = begin(group)
+    real = lifecycle.retry
+
+    def and_sleep(*args: Any, **options: Any) -> Any:
+        outcome = real(*args, **options)
+        if sum(retries()) == 5:
+            Task.objects.filter(id=task.id).update(attempt=7)
+        return outcome
+
+    monkeypatch.setattr(lifecycle, "retry", and_sleep)
+    run_pending()
+    time.advance(61)
+    run_pending(definitions=[NAME])
+    assert sum(retries()) == 5
 
 
 @pytest.mark.parametrize("deaths", [1, 3])

@@ -32,6 +32,8 @@ HERE = __name__
         ("no row 0b7c9a52-1f1e-4c8e-9d3a-6a0f6b1c2d3e", "no row #"),
         ("due 2026-11-25T10:00:00.5+01:00, not 2026-11-26", "due #, not #"),
         ("expired Mon, 25 Nov 2026 10:00:00 GMT", "expired # GMT"),
+        ("since 3 September 2026, Nov 5, 2025", "since #"),
+        ("Friend not found at marker 5", "Friend not found at marker #"),
         ("10.0.0.7:5432 refused", "# refused"),
         ("GET https://api.example/v1/users/5?x=1 gave 503", "GET # gave #"),
         (r"cannot open C:\data\7.csv", "cannot open #"),

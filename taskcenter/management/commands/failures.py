@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from taskcenter import redrive
+from taskcenter.exceptions import InvalidPayload
 from taskcenter.management.preflight import require_database
 from taskcenter.models import FailureGroup
 from taskcenter.models.failure import count_open
@@ -74,7 +75,10 @@ class Command(BaseCommand):
             return _planned(group)
         if not options["reason"].strip():
             raise CommandError('Say why, for the history of each task: --reason "…". To look first: --dry-run.')
-        started = redrive.start(group, reason=options["reason"].strip())
+        try:
+            started = redrive.start(group, reason=options["reason"].strip())
+        except InvalidPayload as error:  # a terminal may send what is not Unicode
+            raise CommandError(str(error)) from error
         told = {"task": str(started.task_id) if started.task_id else None, "new": started.is_new, "text": started.text}
         return told, [f"{started.text} Task {started.task_id}." if started.task_id else started.text]
 
