@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -10,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.test import override_settings
 from django.utils import timezone
 
 from taskcenter import lifecycle, redrive
@@ -476,11 +477,31 @@ def test_every_worker_knows_it() -> None:
     assert find(NAME) is redrive.definition()
 
 
-def test_a_site_without_tasks_starts_all_the_same() -> None:
-    from django.apps import apps
+START = """
+import django
+from django.conf import settings
+settings.configure(INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "taskcenter", "django_rq"], %s)
+django.setup()
+from taskcenter.definitions import find, known_names
+print([(name, find(name).queue_name) for name in known_names()])
+"""
+OURS = '"default": {"BACKEND": "taskcenter.backend.TaskCenterBackend"'
+LOW = 'RQ_QUEUES={"low": {"URL": "redis://127.0.0.1:1/0"}}'
 
-    with override_settings(TASKS={"default": {"BACKEND": "django_tasks.backends.dummy.DummyBackend"}}):
-        apps.get_app_config("taskcenter").ready()
+
+@pytest.mark.parametrize(
+    ("given", "known"),
+    [
+        ("", []),
+        ('TASKS={"default": {"BACKEND": "django.tasks.backends.dummy.NoSuchBackend"}}', []),
+        (f'TASKS={{{OURS}, "QUEUES": ["elsewhere"]}}}}, {LOW}', []),
+        (f"TASKS={{{OURS}}}}}, {LOW}", [(NAME, "low")]),
+    ],
+    ids=["no tasks", "not ours", "queues that do not fit", "no queue of the name default"],
+)
+def test_an_app_starts_with_whatever_settings_and_knows_redrives_where_it_can(given: str, known: list[Any]) -> None:
+    """What is wrong with the others is for the system checks to say."""
+    assert subprocess.check_output([sys.executable, "-c", START % given], text=True).strip() == str(known)
 
 
 # With a real worker.
