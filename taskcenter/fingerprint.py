@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from traceback import walk_tb
@@ -61,8 +62,14 @@ _KINDS = (_QUOTED, _ADDRESS, _DATE, _UUID, _PATH, _HEX, _FLOAT, _ID, _NUMBER)
 
 def fingerprint(definition: str, error_type: str, place: str, message: str) -> str:
     """The same text for failures that are the same."""
-    parts = (definition, error_type, place, normalised(message))
-    return sha256("\0".join(parts).encode("utf-8", "backslashreplace")).hexdigest()[:LENGTH]
+    return _hashed(definition, error_type, place, message[:READ])
+
+
+@lru_cache(maxsize=64)
+def _hashed(*parts: str) -> str:
+    """Remembered, since one failure is asked for several times: for its row, its event and its group."""
+    text = "\0".join([*parts[:3], normalised(parts[3])])
+    return sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:LENGTH]
 
 
 def normalised(message: str) -> str:
