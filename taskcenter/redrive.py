@@ -190,11 +190,10 @@ class _Run:
         self.context.snooze(delay)
 
     def advance(self, wave: Wave, seen: _Seen) -> None:
-        """This wave is over: remember that, and what came of it."""
+        """This wave is over. That is kept at the next wait; who dies before it counts the same wave again."""
         self._add(seen)
         step = self.state["step"] + bool(seen.completed)
         self.state.update(wave=self.state["wave"] + 1, step=step, after=wave[-1][0].hex, looks=0)
-        self.context.save_metadata()
         self._tell("retrying", 0)
 
     def stopped(self, seen: _Seen, why: str) -> dict[str, Any]:
