@@ -22,7 +22,7 @@ from rq_scheduler import Scheduler
 
 from . import reports
 from .conf import get_settings, redis_queues
-from .models import Duty
+from .models import Duty, FailureGroup
 from .models.clock import Steps
 from .queues import TaskQueue
 from .recovery import TaskRecovery
@@ -53,10 +53,12 @@ def dispatch() -> str:
 
 
 def clean_up() -> str:
-    """Delete finished tasks and reports past their retention, and orphaned pointers."""
+    """Delete finished tasks, reports and failure groups past their retention, and orphaned pointers."""
+    now, age = timezone.now(), get_settings().TASK_RETENTION
     tasks = sum(TaskQueue(name).cleanup_old_tasks() for name in redis_queues())
+    groups = FailureGroup.objects.forget(now - age) if age is not None else 0
     orphans = TaskRecovery().delete_orphans()
-    return f"{tasks} tasks, {reports.expire(timezone.now())} reports and {orphans} pointers deleted"
+    return f"{tasks} tasks, {reports.expire(now)} reports, {groups} failure groups and {orphans} pointers deleted"
 
 
 DUTIES: dict[str, tuple[Callable[[], str], Callable[[datetime], datetime]]] = {

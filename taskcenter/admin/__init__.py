@@ -6,14 +6,16 @@
     filters      choices from settings and the registry, never from a scan of the table
     verbs        retry, cancel, recover: who may, when it makes sense, what came of it
     confirm      the confirmation page that objects and actions share
+    failures     what failed alike, and its redrive
     queues, records   queues to pause; reports, workers and duties to look at
 
 A site with an admin theme registers a class of its own:
 `class TaskAdmin(TaskAdminMixin, ThemeModelAdmin)`.
 """
 
+from .failures import FailureGroupAdmin
 from .queues import QueueAdmin
 from .records import DutyAdmin, ReportAdmin, WorkerAdmin
 from .tasks import TaskAdmin, TaskAdminMixin
 
-__all__ = ["DutyAdmin", "QueueAdmin", "ReportAdmin", "TaskAdmin", "TaskAdminMixin", "WorkerAdmin"]
+__all__ = ["DutyAdmin", "FailureGroupAdmin", "QueueAdmin", "ReportAdmin", "TaskAdmin", "TaskAdminMixin", "WorkerAdmin"]

@@ -12,6 +12,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -24,7 +25,7 @@ from taskcenter.models.worker import stale_before
 from taskcenter.states import FINAL, State
 from taskcenter.verdicts import Facts, Ran, Row, Verdict, chances, decide
 
-from .moves import Outcome, log_line, logger, write_log
+from .moves import Failure, Outcome, count_failures, log_line, logger, write_log
 
 __all__ = ["NEXT", "Recovered", "judge", "recover", "recover_many"]
 
@@ -43,7 +44,7 @@ class Recovered:
     torn: list[Task] = field(default_factory=list)
 
 
-@dataclass(slots=True)
+@dataclass
 class _Fate:
     """One task, locked, and what becomes of it."""
 
@@ -53,6 +54,16 @@ class _Fate:
     """Why nobody runs it: one of few sentences, so that failures can be counted by it."""
     about: str
     """Which worker it was, and since when it has been silent."""
+
+    @cached_property
+    def failure(self) -> Failure | None:
+        """What counts against it, if anything does."""
+        return Failure("", self.cause, kind=Kind.CRASHED) if self.row.counts == "crashes" else None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of that failure."""
+        return self.failure.fingerprint(self.task.definition) if self.failure else ""
 
     @property
     def text(self) -> str:
@@ -132,6 +143,7 @@ def _put_right(
     TaskEvent.objects.tell_many([line for fate in fates for line in _lines(fate, reason)], actor=actor)
     after_commit(_tell, [log_line(fate.task, State.PROCESSING, fate.state) for fate in fates], revs, fates, woken)
     _settle(fates)
+    count_failures([(fate.task, fate.failure) for fate in fates if fate.failure])
     return {fate.task.id: Outcome(moved=True, state=fate.state, text=fate.text) for fate in fates}
 
 
@@ -156,18 +168,19 @@ def _move(fate: _Fate) -> dict[str, Any]:
         "id": fate.task.id,
         "attempt": fate.task.attempt,
         "state": fate.state,
-        "crashes": int(fate.row.counts == "crashes"),
+        "crashes": int(fate.failure is not None),
         "interrupted": int(fate.row.counts == "interrupted"),
         "error": fate.cause,
+        "fingerprint": fate.fingerprint,
     }
 
 
 def _lines(fate: _Fate, reason: str) -> Iterator[dict[str, Any]]:
     """How the attempt ended, and that it was recovery that said so."""
-    error = {"type": "", "message": fate.cause, "traceback": ""}
-    verdict = {"verdict": fate.row.verdict, "ran": fate.row.counts == "crashes"}
+    error = {"type": "", "message": fate.cause, "traceback": "", "place": "", "fingerprint": fate.fingerprint}
+    verdict = {"verdict": fate.row.verdict, "ran": fate.failure is not None}
     told: list[tuple[str, str, str, dict[str, Any]]] = []
-    if fate.row.counts == "crashes":
+    if fate.failure is not None:
         told.append((Kind.CRASHED, "error", f"{fate.cause} {fate.about}".strip(), error))
     if fate.row.verdict == Verdict.CANCELLED:
         told.append((Kind.CANCELLED, "info", fate.text, {}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,9 +13,11 @@ from django.utils import timezone
 
 from taskcenter import notifications, pointers, progress, reports
 from taskcenter.compat import after_commit
-from taskcenter.models import Task, TaskEvent, TaskQuerySet
+from taskcenter.fingerprint import fingerprint
+from taskcenter.models import FailureGroup, Task, TaskEvent, TaskQuerySet
 from taskcenter.models.clock import Ago, moment
 from taskcenter.models.engine import Claimed
+from taskcenter.models.failure import sample_of
 from taskcenter.states import FINAL, State, may_move
 
 logger = logging.getLogger("taskcenter")
@@ -43,6 +46,12 @@ class Failure:
     message: str
     traceback: str = ""
     kind: str = TaskEvent.Kind.FAILED
+    place: str = ""
+    """Where it was raised (see `fingerprint.place_of`); empty when nobody knows."""
+
+    def fingerprint(self, definition: str) -> str:
+        """What failures of that definition that are the same have in common."""
+        return fingerprint(definition, self.type, self.place, self.message)
 
     @property
     def name(self) -> str:
@@ -76,6 +85,21 @@ def settle(task: Task) -> None:
     """What belongs to a final state, in its transaction: report and notification."""
     reports.finalise(task)
     notifications.record(task)
+
+
+def count_failure(task: Task, failure: Failure, *, times: int = 1) -> None:
+    """Add it to its group. The last statement of a transaction: everybody who fails alike waits for that row."""
+    sample = sample_of(task.id, task.definition, failure.type, failure.place, failure.message)
+    FailureGroup.objects.saw(failure.fingerprint(task.definition), times=times, **sample)
+
+
+def count_failures(failed: Iterable[tuple[Task, Failure]]) -> None:
+    """Each group once, in the order of the fingerprints, in which nobody can wait for a rival that waits for them."""
+    groups: dict[str, list[tuple[Task, Failure]]] = {}
+    for task, failure in failed:
+        groups.setdefault(failure.fingerprint(task.definition), []).append((task, failure))
+    for _, members in sorted(groups.items()):
+        count_failure(*members[-1], times=len(members))
 
 
 def wake(task: Task) -> None:

@@ -45,21 +45,26 @@ def _ask_to_stop(task: Task, actor: Any, reason: str) -> Outcome:
     return Outcome(moved=True, state=State.PROCESSING, text="Asked to stop; it ends at its next checkpoint.")
 
 
-def retry(task_id: uuid.UUID, *, actor: Any = None, reason: str = "") -> Outcome:
-    """Run a failed or cancelled task again with the same input, its counts of trouble forgotten."""
+def retry(task_id: uuid.UUID, *, rev: int | None = None, actor: Any = None, reason: str = "") -> Outcome:
+    """Run a failed or cancelled task again with the same input, its counts of trouble forgotten.
+
+    With `rev` only while its row is as it was then.
+    """
     try:
         with transaction.atomic():
-            return _retry(task_id, actor, reason)
+            return _retry(task_id, rev, actor, reason)
     except IntegrityError:
         return Outcome(moved=False, state=None, text="Another live task holds the same unique key; finish that first.")
 
 
-def _retry(task_id: uuid.UUID, actor: Any, reason: str) -> Outcome:
+def _retry(task_id: uuid.UUID, rev: int | None, actor: Any, reason: str) -> Outcome:
     task = Task.objects.select_for_update().filter(id=task_id).first()
     if task is None:
         return GONE
     if task.state not in {State.FAILED, State.CANCELLED}:
         return _refused(task, f"Nothing to retry: the task is {task.state}.")
+    if rev not in {None, task.rev}:
+        return _refused(task, "Nothing to retry: somebody has moved it meanwhile.")
     TaskEvent.objects.tell(task.id, Kind.RETRIED, reason, attempt=task.attempt, actor=actor)
     counts = {"failures": 0, "crashes": 0, "interrupted": 0}
     times = {"finished_at": None, "run_after": None, "cancel_requested_at": None, "worker_id": None}

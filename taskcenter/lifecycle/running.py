@@ -13,7 +13,7 @@ from taskcenter.states import State
 from taskcenter.verdicts import Ran, Verdict
 
 from .lost import judge
-from .moves import MESSAGE_LIMIT, Failure, Outcome, later, move, owned, settle, superseded, wake
+from .moves import MESSAGE_LIMIT, Failure, Outcome, count_failure, later, move, owned, settle, superseded, wake
 
 Kind = TaskEvent.Kind
 
@@ -27,12 +27,18 @@ def fail(task: Task, failure: Failure, *, delay: float | None) -> Outcome:
         row = owned(task)
         if row is None:
             return superseded(task, "failed")
-        _keep_error(row, failure)
-        if row.cancel_requested_at:
-            return _end(row, State.CANCELLED, "Cancelled while it failed.", failures=F("failures") + 1)
-        if delay is not None and row.failures + 1 < row.max_attempts:
-            return _plan_retry(row, failure, delay)
-        return _end(row, State.FAILED, failure.message, failures=row.failures + 1, **_error(failure))
+        outcome = _fail(row, failure, delay)
+        count_failure(row, failure)
+        return outcome
+
+
+def _fail(row: Task, failure: Failure, delay: float | None) -> Outcome:
+    keep_error(row, failure)
+    if row.cancel_requested_at:
+        return _end(row, State.CANCELLED, "Cancelled while it failed.", failures=F("failures") + 1)
+    if delay is not None and row.failures + 1 < row.max_attempts:
+        return _plan_retry(row, failure, delay)
+    return _end(row, State.FAILED, failure.message, failures=row.failures + 1, **error_fields(row, failure))
 
 
 def crash(task_id: uuid.UUID, attempt: int, failure: Failure) -> Outcome:
@@ -41,13 +47,10 @@ def crash(task_id: uuid.UUID, attempt: int, failure: Failure) -> Outcome:
         row = Task.objects.select_for_update().of_attempt(task_id, attempt).first()
         if row is None:
             return Outcome(moved=False, state=None, text="The attempt had ended before its process died.")
-        return lose(row, failure)
-
-
-def lose(row: Task, failure: Failure) -> Outcome:
-    """A locked row whose process died under it: again, failed when crashes are used up, or cancelled."""
-    _keep_error(row, failure)
-    return _close(row, Ran.YES, failure.message, **_error(failure))
+        keep_error(row, failure)
+        outcome = _close(row, Ran.YES, failure.message, **error_fields(row, failure))
+        count_failure(row, failure)
+        return outcome
 
 
 def cancelled(task: Task) -> Outcome:
@@ -108,7 +111,7 @@ def _plan_retry(row: Task, failure: Failure, delay: float) -> Outcome:
     text = f"Try {row.failures + 2} of {row.max_attempts} at {when:%H:%M:%S} UTC."
     TaskEvent.objects.tell(row.id, Kind.RETRY_PLANNED, text, attempt=row.attempt)
     changes: dict[str, Any] = {"run_after": when, "failures": row.failures + 1, "worker_id": None}
-    move(Task.objects.all(), row, State.SCHEDULED, **changes, **_error(failure))
+    move(Task.objects.all(), row, State.SCHEDULED, **changes, **error_fields(row, failure))
     return Outcome(moved=True, state=State.SCHEDULED, text=text)
 
 
@@ -126,17 +129,29 @@ def _end(row: Task, state: State, text: str, **changes: Any) -> Outcome:
     return Outcome(moved=True, state=state, text=text)
 
 
-def _keep_error(row: Task, failure: Failure) -> None:
+def keep_error(row: Task, failure: Failure, *, text: str = "") -> None:
+    """The line of the history that tells how the attempt ended, and by which one finds failures like it."""
     TaskEvent.objects.tell(
         row.id,
         failure.kind,
-        f"{failure.name}: {failure.message}" if failure.type else failure.message,
+        text or (f"{failure.name}: {failure.message}" if failure.type else failure.message),
         attempt=row.attempt,
         level="error",
-        data={"type": failure.type, "message": failure.message, "traceback": failure.traceback},
+        data={
+            "type": failure.type,
+            "message": failure.message,
+            "traceback": failure.traceback,
+            "place": failure.place,
+            "fingerprint": failure.fingerprint(row.definition),
+        },
         worker_id=row.worker_id,
     )
 
 
-def _error(failure: Failure) -> dict[str, str]:
-    return {"error_type": failure.type[:255], "error_message": failure.message[:MESSAGE_LIMIT]}
+def error_fields(row: Task, failure: Failure) -> dict[str, str]:
+    """What the row keeps of its latest failure."""
+    return {
+        "error_type": failure.type[:255],
+        "error_message": failure.message[:MESSAGE_LIMIT],
+        "fingerprint": failure.fingerprint(row.definition),
+    }

@@ -10,11 +10,12 @@ from django.db import transaction
 from taskcenter import pointers
 from taskcenter.compat import after_commit
 from taskcenter.exceptions import UnknownDefinition
-from taskcenter.models import Task, TaskEvent
+from taskcenter.models import Task
 from taskcenter.models.unknown import unheard_since
 from taskcenter.states import State
 
-from .moves import move, settle
+from .moves import Failure, count_failures, move, settle
+from .running import error_fields, keep_error
 
 UNKNOWN = (
     "No worker of queue {queue} has known {definition} since {since:%Y-%m-%d %H:%M} UTC. Deploy the code that "
@@ -40,21 +41,16 @@ def fail_unknown(definition: str, queues: Iterable[str], since: datetime, *, lim
     """
     with transaction.atomic():
         rows = unheard_since(since, definition, queues).taken(limit)
-        return sum(_fail_unknown(task, since) for task in rows)
+        failed = [(task, failure) for task in rows if (failure := _fail_unknown(task, since))]
+        count_failures(failed)
+    return len(failed)
 
 
-def _fail_unknown(task: Task, since: datetime) -> bool:
+def _fail_unknown(task: Task, since: datetime) -> Failure | None:
     text = UNKNOWN.format(queue=task.queue, definition=task.definition, since=since.astimezone(UTC))
-    kind = f"{UnknownDefinition.__module__}.{UnknownDefinition.__qualname__}"
-    if not move(Task.objects.all(), task, State.FAILED, error_type=kind, error_message=text):
-        return False
-    TaskEvent.objects.tell(
-        task.id,
-        TaskEvent.Kind.FAILED,
-        text,
-        attempt=task.attempt,
-        level="error",
-        data={"type": kind, "message": text, "traceback": ""},
-    )
+    failure = Failure(f"{UnknownDefinition.__module__}.{UnknownDefinition.__qualname__}", text)
+    if not move(Task.objects.all(), task, State.FAILED, **error_fields(task, failure)):
+        return None
+    keep_error(task, failure, text=text)
     settle(task)
-    return True
+    return failure

@@ -3,6 +3,7 @@
 from .checkpoint import Checkpoint
 from .duty import Duty
 from .event import TaskEvent
+from .failure import FailureGroup
 from .notification import Notification
 from .queue import Queue
 from .report import Report
@@ -12,6 +13,7 @@ from .worker import Worker
 __all__ = [
     "Checkpoint",
     "Duty",
+    "FailureGroup",
     "Notification",
     "Queue",
     "Report",

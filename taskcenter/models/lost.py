@@ -46,7 +46,8 @@ UPDATE taskcenter_task SET state = d.state, rev = rev + 1,
     worker_id = CASE WHEN d.state = 'pending' THEN NULL ELSE worker_id END,
     finished_at = CASE WHEN d.state = 'pending' THEN NULL ELSE {now} END,
     error_type = CASE WHEN d.state = 'failed' THEN '' ELSE error_type END,
-    error_message = CASE WHEN d.state = 'failed' THEN d.error ELSE error_message END
+    error_message = CASE WHEN d.state = 'failed' THEN d.error ELSE error_message END,
+    fingerprint = CASE WHEN d.state = 'failed' THEN d.fingerprint ELSE taskcenter_task.fingerprint END
 FROM {rows}
 WHERE taskcenter_task.id = d.id AND taskcenter_task.attempt = d.attempt
     AND taskcenter_task.state || '' = 'processing'
@@ -58,6 +59,7 @@ _MOVED_COLUMNS = {
     "crashes": "integer",
     "interrupted": "integer",
     "error": "text",
+    "fingerprint": "text",
 }
 
 

@@ -47,6 +47,10 @@ class TaskQuerySet(models.QuerySet["Task"]):
         numbers = groups.annotate(number=models.Count("id"), oldest=models.Min("created_at"))
         return numbers.values_list("definition", "queue", "state", "number", "oldest")
 
+    def failed_like(self, fingerprint: Any) -> Self:
+        """Tasks that are failed now, and whose last failure has that fingerprint."""
+        return self.filter(state=State.FAILED, fingerprint=fingerprint)
+
     def in_claim_order(self) -> Self:
         """Highest priority first, then oldest: the order of the claim index."""
         return self.order_by("-priority", "id")
@@ -196,6 +200,7 @@ class Task(models.Model):
             models.Index(fields=("owner", "id"), name="taskcenter_task_owned", condition=Q(owner__isnull=False)),
             models.Index(fields=("parent",), name="taskcenter_task_children", condition=Q(parent__isnull=False)),
             models.Index(fields=("definition", "state", "id"), name="taskcenter_task_definition"),
+            models.Index(fields=("fingerprint", "id"), name="taskcenter_task_failed", condition=Q(state="failed")),
             models.Index(
                 fields=("finished_at",), name="taskcenter_task_finished", condition=Q(finished_at__isnull=False)
             ),

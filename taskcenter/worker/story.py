@@ -27,6 +27,7 @@ from taskcenter.conf import get_settings
 from taskcenter.context import Listener, TaskContext
 from taskcenter.definitions import TaskDefinition, find
 from taskcenter.exceptions import Cancelled, HandedBack, InvalidPayload, Snoozed, SoftTimeout
+from taskcenter.fingerprint import place_of
 from taskcenter.models import Task, TaskEvent
 from taskcenter.models.engine import Claimed, Ended
 from taskcenter.payload import packed
@@ -175,15 +176,19 @@ def _write(attempt: Attempt, ending: Returned | BaseException) -> lifecycle.Outc
         case HandedBack():
             return lifecycle.hand_back(attempt.claimed.id, attempt.claimed.attempt, str(ending))
     delay = delay_of(attempt.task, ending, attempt.result)
-    return lifecycle.fail(attempt.task, failure_of(ending), delay=delay)
+    return lifecycle.fail(attempt.task, failure_of(ending, attempt.claimed.definition), delay=delay)
 
 
-def failure_of(error: BaseException) -> lifecycle.Failure:
-    """An exception as text that can be kept: without NUL, which databases refuse."""
+def failure_of(error: BaseException, definition: str = "") -> lifecycle.Failure:
+    """An exception as text that can be kept: without NUL, which databases refuse.
+
+    Where a task was when its time was up says nothing about why: that has no place.
+    """
     kind = TaskEvent.Kind.TIMED_OUT if isinstance(error, SoftTimeout) else TaskEvent.Kind.FAILED
     name = f"{type(error).__module__}.{type(error).__qualname__}"
     lines = "".join(traceback.format_exception(error))
-    return lifecycle.Failure(_plain(name), _plain(_message(error)), _plain(lines), kind)
+    place = "" if isinstance(error, SoftTimeout) else place_of(error.__traceback__, definition)
+    return lifecycle.Failure(_plain(name), _plain(_message(error)), _plain(lines), kind, _plain(place))
 
 
 def _message(error: BaseException) -> str:

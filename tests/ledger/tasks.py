@@ -115,6 +115,17 @@ def last(context: TaskContext) -> dict[str, int]:
 
 
 @task(takes_context=True)
+def broken(context: TaskContext, number: int = 0, *, for_good: bool = False, then: str = "") -> dict[str, int]:
+    """Fails until the test opens gate 0; `for_good` also afterwards; `then` it fails with that text."""
+    book().begin(context.row.id, context.attempt)
+    if for_good or not book().gate_is_open(0):
+        raise LookupError(f"no row {number}")
+    if then:
+        raise ArithmeticError(then)
+    return _close(context, number)
+
+
+@task(takes_context=True)
 def listen(context: TaskContext) -> None:
     """Runs until somebody cancels it."""
     book().begin(context.row.id, context.attempt)
