@@ -29,6 +29,7 @@ __all__ = [
     "mark_read",
     "outcome_text",
     "record",
+    "record_many",
     "unread_count",
 ]
 
@@ -44,12 +45,20 @@ def record(task: Task) -> None:
 
     Called inside the finishing transaction. A second call for the same attempt changes nothing.
     """
-    if task.owner_id is None or not task.is_final:
-        return
+    record_many([task])
+
+
+def record_many(tasks: Iterable[Task]) -> None:
+    """As record(), of many tasks at once."""
+    told = [task for task in tasks if task.owner_id is not None and task.is_final]
+    if told:
+        Notification.objects.bulk_create([_row(task) for task in told], ignore_conflicts=True)
+        after_commit(announce_new, [(task.pk, task.attempt, task.owner_id) for task in told])
+
+
+def _row(task: Task) -> Notification:
     key = {"task_id": task.pk, "attempt": task.attempt, "kind": str(task.state), "recipient_id": task.owner_id}
-    row = Notification(**key, channel=Notification.Channel.APP, text=outcome_text(task))
-    Notification.objects.bulk_create([row], ignore_conflicts=True)
-    after_commit(announce_new, [(task.pk, task.attempt, task.owner_id)])
+    return Notification(**key, channel=Notification.Channel.APP, text=outcome_text(task))
 
 
 def completed_text(label: str) -> str:

@@ -9,12 +9,13 @@ and a site registers a template of its own for data that names a `schema`.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.template.loader import render_to_string
 
 from .charts import ChartError, chart_from_dict
@@ -33,6 +34,7 @@ __all__ = [
     "body_template",
     "expire",
     "finalise",
+    "finalise_many",
     "keep",
     "register_renderer",
     "sections",
@@ -76,6 +78,12 @@ def finalise(task: Task) -> Report | None:
     """
     mine = Report.objects.filter(task_id=task.pk, attempt=task.attempt)
     return mine.defer("data").get() if mine.update(is_final=True) else None
+
+
+def finalise_many(tasks: Iterable[Task]) -> int:
+    """As finalise(), of many tasks at once; how many had kept one."""
+    drafts = Report.objects.filter(task__in=[task.pk for task in tasks], attempt=F("task__attempt"))
+    return drafts.update(is_final=True)
 
 
 def expire(now: datetime) -> int:

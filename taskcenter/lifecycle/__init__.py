@@ -3,6 +3,7 @@
     batches.py   what a slot does many times a second: claim, complete, hand back unbegun
     running.py   how an attempt ends otherwise: fail, crash, cancelled, snooze, hand back
     people.py    what people ask for: cancel, retry
+    crowds.py    the same of many tasks at once
     sweeps.py    what the passing of time asks for: promote, recover, fail unknown
 
 Each function returns what came of it; that another attempt owns the row by now is an answer, not an
@@ -10,6 +11,7 @@ error. After the commit one log line is written and watchers are told that the r
 """
 
 from .batches import Turn, claim, complete, finish, hand_back_unbegun, log, tell, turn, with_note
+from .crowds import cancel_many, retry_many
 from .moves import Failure, Outcome
 from .people import request_cancel, retry
 from .running import cancelled, crash, fail, hand_back, snooze
@@ -19,6 +21,7 @@ __all__ = [
     "Failure",
     "Outcome",
     "Turn",
+    "cancel_many",
     "cancelled",
     "claim",
     "complete",
@@ -33,6 +36,7 @@ __all__ = [
     "recover",
     "request_cancel",
     "retry",
+    "retry_many",
     "snooze",
     "tell",
     "turn",

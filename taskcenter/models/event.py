@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from typing import Any, Self
 
 from django.conf import settings
@@ -56,6 +57,28 @@ class TaskEventQuerySet(models.QuerySet["TaskEvent"]):
                 if not tries_left:
                     raise
         return line
+
+    def tell_many(self, tasks: Sequence[Task], kind: str, text: str, *, data: dict[str, Any], actor: Any) -> None:
+        """Append the same line to each of these tasks, whose rows the caller has locked.
+
+        Raises IntegrityError when somebody else told a line of one of them at the same moment.
+        """
+        ids = [task.pk for task in tasks]
+        tops = dict(self.filter(task_id__in=ids).order_by().values_list("task_id").annotate(models.Max("seq")))
+        teller = actor if getattr(actor, "pk", None) else None
+        lines = [
+            self.model(
+                task=task,
+                seq=tops.get(task.pk, 0) + 1,
+                attempt=task.attempt,
+                kind=kind,
+                text=text,
+                data=data,
+                actor=teller,
+            )
+            for task in tasks
+        ]
+        self.bulk_create(lines)
 
     def _top(self, task_id: uuid.UUID) -> int:
         top: int = self.filter(task_id=task_id).aggregate(top=models.Max("seq", default=0))["top"]
