@@ -13,6 +13,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import BadRequest
+from django.db import transaction
 from django.template.response import TemplateResponse
 
 from taskcenter import operations
@@ -105,9 +106,10 @@ def confirmation(
 def carry_out_one(request: HttpRequest, verb: Verb, task: Task) -> None:
     """Do it and say how it went. The move decides: a double click is answered and harmless."""
     reason = reason_of(request)
-    outcome = verb.run(task.pk, actor=request.user, reason=reason, once=once_of(request))
-    if outcome.moved:
-        operations.log_one(request.user, task, f"{verb.label}: {outcome.text} {reason}".strip())
+    with transaction.atomic():
+        outcome = verb.run(task.pk, actor=request.user, reason=reason, once=once_of(request))
+        if outcome.moved:
+            operations.log_one(request.user, task, f"{verb.label}: {outcome.text} {reason}".strip())
     messages.add_message(request, messages.SUCCESS if outcome.moved else messages.WARNING, outcome.text)
 
 
@@ -117,12 +119,13 @@ def carry_out_many(request: HttpRequest, model_admin: TaskAdminMixin, asked: Que
     if asked.tally.changed > operations.BY_ITSELF:
         return _hand_over(request, model_admin, asked, order)
     ids, refused = _allowed(request, model_admin, asked)
-    tally = asked.verb.run_many(ids, actor=request.user, reason=order.reason, once=order.once)
-    if refused:
-        tally.note(Verdict(why="you may not do that to it"), refused)
-    if tally.changed:
-        text = f"{asked.verb.label}: {tally} Reason: {order.reason}"
-        operations.log_many(request.user, f"{tally.changed:,} tasks", text)
+    with transaction.atomic():
+        tally = asked.verb.run_many(ids, actor=request.user, reason=order.reason, once=order.once)
+        if refused:
+            tally.note(Verdict(why="you may not do that to it"), refused)
+        if tally.changed:
+            text = f"{asked.verb.label}: {tally} Reason: {order.reason}"
+            operations.log_many(request.user, f"{tally.changed:,} tasks", text)
     messages.add_message(request, messages.SUCCESS if tally.changed else messages.WARNING, str(tally))
     return None
 
@@ -132,13 +135,15 @@ def _hand_over(request: HttpRequest, model_admin: TaskAdminMixin, asked: Questio
         ids, _ = _allowed(request, model_admin, asked)
         order = Order(order.verb, Selection.of_ids(ids), order.reason, order.once)
     try:
-        task, is_new = operations.enqueue(order, request.user, expected=asked.tally.changed)
+        with transaction.atomic():
+            task, is_new = operations.enqueue(order, request.user, expected=asked.tally.changed)
+            if is_new:
+                text = f"{order.verb.label} {order.selection}: would be {asked.tally} Reason: {order.reason}"
+                operations.log_many(request.user, task.label, text, task=task)
     except (InvalidPayload, UnknownDefinition) as error:
         messages.error(request, f"Nothing was done: {error} Choose fewer than {operations.BY_ITSELF} tasks.")
         return None
     if is_new:
-        text = f"{order.verb.label} {order.selection}: would be {asked.tally} Reason: {order.reason}"
-        operations.log_many(request.user, task.label, text, task=task)
         messages.success(request, f"{task.label}: a task of its own does it. Its page says how far it is.")
     else:
         messages.warning(request, f"{task.label}: this was confirmed before, and is done once. This is the task.")
