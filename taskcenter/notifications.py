@@ -45,20 +45,20 @@ def record(task: Task) -> None:
 
     Called inside the finishing transaction. A second call for the same attempt changes nothing.
     """
-    record_many([task])
-
-
-def record_many(tasks: Iterable[Task]) -> None:
-    """As record(), of many tasks at once."""
-    told = [task for task in tasks if task.owner_id is not None and task.is_final]
-    if told:
-        Notification.objects.bulk_create([_row(task) for task in told], ignore_conflicts=True)
-        after_commit(announce_new, [(task.pk, task.attempt, task.owner_id) for task in told])
-
-
-def _row(task: Task) -> Notification:
+    if task.owner_id is None or not task.is_final:
+        return
     key = {"task_id": task.pk, "attempt": task.attempt, "kind": str(task.state), "recipient_id": task.owner_id}
-    return Notification(**key, channel=Notification.Channel.APP, text=outcome_text(task))
+    row = Notification(**key, channel=Notification.Channel.APP, text=outcome_text(task))
+    Notification.objects.bulk_create([row], ignore_conflicts=True)
+    after_commit(announce_new, [(task.pk, task.attempt, task.owner_id)])
+
+
+def record_many(tasks: Sequence[Task]) -> None:
+    """`record()` for many tasks whose new state and attempt are written, in one statement."""
+    mine = [task for task in tasks if task.owner_id is not None and task.is_final]
+    if mine:
+        Notification.objects.tell_owners({task.pk: outcome_text(task) for task in mine})
+        after_commit(announce_new, [(task.pk, task.attempt, task.owner_id) for task in mine])
 
 
 def completed_text(label: str) -> str:

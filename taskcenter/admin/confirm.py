@@ -22,7 +22,7 @@ from taskcenter.exceptions import InvalidPayload, UnknownDefinition
 from taskcenter.models import Worker
 from taskcenter.models.narrow import by_definition, cases, lost_among
 from taskcenter.operations import IDS_LIMIT, Order, Selection
-from taskcenter.verdicts import Tally, Verdict
+from taskcenter.rules import Ruling, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -122,7 +122,7 @@ def carry_out_many(request: HttpRequest, model_admin: TaskAdminMixin, asked: Que
     with transaction.atomic():
         tally = asked.verb.run_many(ids, actor=request.user, reason=order.reason, once=order.once)
         if refused:
-            tally.note(Verdict(why="you may not do that to it"), refused)
+            tally.note(Ruling(why="you may not do that to it"), refused)
         if tally.changed:
             text = f"{asked.verb.label}: {tally} Reason: {order.reason}"
             operations.log_many(request.user, f"{tally.changed:,} tasks", text)

@@ -19,8 +19,8 @@ from django.utils import timezone
 from taskcenter import notifications, pointers, progress, reports
 from taskcenter.compat import after_commit
 from taskcenter.models import Task, TaskEvent
+from taskcenter.rules import Case, Rule, Ruling, Tally, cancel_rule, retry_rule
 from taskcenter.states import State
-from taskcenter.verdicts import Case, Rule, Tally, Verdict, judge_cancel, judge_retry
 
 from .moves import Outcome, log_line, write_log
 from .people import ONCE, anew, heard_before, request_cancel, retry
@@ -49,12 +49,12 @@ class Asking(NamedTuple):
 
 def retry_many(ids: Sequence[uuid.UUID], *, actor: Any = None, reason: str = "", once: str = "") -> Tally:
     """See retry(); what came of all of them."""
-    return _many(ids, Asking(actor, reason, once), judge_retry, _retry_all, retry)
+    return _many(ids, Asking(actor, reason, once), retry_rule, _retry_all, retry)
 
 
 def cancel_many(ids: Sequence[uuid.UUID], *, actor: Any = None, reason: str = "", once: str = "") -> Tally:
     """See request_cancel(); what came of all of them."""
-    return _many(ids, Asking(actor, reason, once), judge_cancel, _cancel_all, request_cancel)
+    return _many(ids, Asking(actor, reason, once), cancel_rule, _cancel_all, request_cancel)
 
 
 def _many(
@@ -69,14 +69,14 @@ def _many(
         # In one order, so that two of these never wait for each other.
         rows = list(Task.objects.select_for_update().filter(id__in=ids).defer(*BLOBS).order_by("id"))
         if gone := len(set(ids)) - len(rows):
-            tally.note(Verdict(why="it does not exist any more"), gone)
+            tally.note(Ruling(why="it does not exist any more"), gone)
         heard = heard_before([row.id for row in rows], asking.once)
-        verdicts = {row.id: Verdict(why=HEARD) if row.id in heard else rule(Case.of(row)) for row in rows}
-        fitting = [row for row in rows if verdicts[row.id].fits]
+        rulings = {row.id: Ruling(why=HEARD) if row.id in heard else rule(Case.of(row)) for row in rows}
+        fitting = [row for row in rows if rulings[row.id].fits]
         if not _went_through(fitting, asking, all_at_once):
-            verdicts.update(_one_by_one(fitting, asking, verdicts, one))
-    for verdict in verdicts.values():
-        tally.note(verdict)
+            rulings.update(_one_by_one(fitting, asking, rulings, one))
+    for ruling in rulings.values():
+        tally.note(ruling)
     return tally
 
 
@@ -92,12 +92,12 @@ def _went_through(fitting: list[Task], asking: Asking, all_at_once: Callable[[li
 
 
 def _one_by_one(
-    fitting: list[Task], asking: Asking, verdicts: dict[uuid.UUID, Verdict], one: Callable[..., Outcome]
-) -> dict[uuid.UUID, Verdict]:
+    fitting: list[Task], asking: Asking, rulings: dict[uuid.UUID, Ruling], one: Callable[..., Outcome]
+) -> dict[uuid.UUID, Ruling]:
     made = {}
     for row in fitting:
         outcome = one(row.id, actor=asking.actor, reason=asking.reason, once=asking.once)
-        made[row.id] = verdicts[row.id] if outcome.moved else Verdict(why=_as_why(outcome.text))
+        made[row.id] = rulings[row.id] if outcome.moved else Ruling(why=_as_why(outcome.text))
     return made
 
 
@@ -106,7 +106,7 @@ def _as_why(text: str) -> str:
 
 
 def _retry_all(rows: list[Task], asking: Asking) -> None:
-    TaskEvent.objects.tell_many(rows, Kind.RETRIED, asking.reason, data=asking.data, actor=asking.actor)
+    _tell_all(rows, Kind.RETRIED, asking)
     _move_all(rows, State.PENDING, **anew())
     after_commit(pointers.push, _a_few([(row.id, row.queue) for row in rows]))
 
@@ -116,14 +116,21 @@ def _cancel_all(rows: list[Task], asking: Asking) -> None:
     waiting = [row for row in rows if row.state != State.PROCESSING]
     now = timezone.now()
     for some, kind in ((running, Kind.CANCEL_ASKED), (waiting, Kind.CANCELLED)):
-        if some:
-            TaskEvent.objects.tell_many(some, kind, asking.reason, data=asking.data, actor=asking.actor)
+        _tell_all(some, kind, asking)
     if running:
         _update(running, State.PROCESSING, cancel_requested_at=now)
     if waiting:
         _move_all(waiting, State.CANCELLED, cancel_requested_at=now, finished_at=now)
-        reports.finalise_many(waiting)
+        reports.finalise_many([row.id for row in waiting])
         notifications.record_many(waiting)
+
+
+def _tell_all(rows: list[Task], kind: str, asking: Asking) -> None:
+    """The same line for each. Raises IntegrityError when somebody told one of them at the same moment."""
+    line = {"nth": 1, "kind": kind, "level": "info", "text": asking.reason, "data": asking.data, "signed": True}
+    lines = [{**line, "task_id": row.id, "attempt": row.attempt, "worker_id": None} for row in rows]
+    if lines:
+        TaskEvent.objects.tell_many(lines, actor=asking.actor)
 
 
 def _move_all(rows: list[Task], new: State, **changes: Any) -> None:

@@ -12,8 +12,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from taskcenter.models import Task, TaskEvent
+from taskcenter.rules import Case, cancel_rule, retry_rule
 from taskcenter.states import LIVE, State
-from taskcenter.verdicts import Case, judge_cancel, judge_retry
 
 from .moves import Outcome, move, settle, tell_watchers, wake
 
@@ -35,9 +35,9 @@ def request_cancel(task_id: uuid.UUID, *, actor: Any = None, reason: str = "", o
             return GONE
         if heard_before([task.id], once):
             return _refused(task, HEARD)
-        verdict = judge_cancel(Case.of(task))
-        if not verdict.fits:
-            return _refused(task, f"Nothing to cancel: {verdict.why}.")
+        ruling = cancel_rule(Case.of(task))
+        if not ruling.fits:
+            return _refused(task, f"Nothing to cancel: {ruling.why}.")
         if task.state == State.PROCESSING:
             return _ask_to_stop(task, actor, reason, once)
         data = {ONCE: once} if once else {}
@@ -74,9 +74,9 @@ def _retry(task_id: uuid.UUID, actor: Any, reason: str, once: str) -> Outcome:
         return GONE
     if heard_before([task.id], once):
         return _refused(task, HEARD)
-    verdict = judge_retry(Case.of(task))
-    if not verdict.fits:
-        return _refused(task, f"Nothing to retry: {_retried_by(task) or verdict.why}.")
+    ruling = retry_rule(Case.of(task))
+    if not ruling.fits:
+        return _refused(task, f"Nothing to retry: {_retried_by(task) or ruling.why}.")
     data = {ONCE: once} if once else {}
     TaskEvent.objects.tell(task.id, Kind.RETRIED, reason, attempt=task.attempt, actor=actor, data=data)
     move(Task.objects.all(), task, State.PENDING, **anew())

@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from django.conf import settings
 from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
+from . import bulk
 from .task import Task
 
 TRIES = 20
 """How often a line looks for its number: each time in vain somebody else has told a line."""
+
+_TELL_MANY = """
+INSERT INTO taskcenter_taskevent (at, actor_id, task_id, seq, attempt, kind, level, text, data, worker_id)
+SELECT {at}, CASE WHEN d.signed THEN {actor} END, d.task_id,
+    d.nth + coalesce((SELECT max(e.seq) FROM taskcenter_taskevent AS e WHERE e.task_id = d.task_id), 0),
+    d.attempt, d.kind, d.level, d.text, d.data, d.worker_id
+FROM {rows} WHERE true"""
+_LINE_COLUMNS = {
+    "task_id": "uuid",
+    "nth": "integer",
+    "attempt": "integer",
+    "kind": "text",
+    "level": "text",
+    "text": "text",
+    "data": "jsonb",
+    "worker_id": "uuid",
+    "signed": "boolean",
+}
 
 
 class TaskEventQuerySet(models.QuerySet["TaskEvent"]):
@@ -58,27 +77,16 @@ class TaskEventQuerySet(models.QuerySet["TaskEvent"]):
                     raise
         return line
 
-    def tell_many(self, tasks: Sequence[Task], kind: str, text: str, *, data: dict[str, Any], actor: Any) -> None:
-        """Append the same line to each of these tasks, whose rows the caller has locked.
+    def tell_many(self, lines: Sequence[Mapping[str, Any]], *, actor: Any = None) -> None:
+        """Append lines to many tasks, in one statement.
 
-        Raises IntegrityError when somebody else told a line of one of them at the same moment.
+        A line is a dict of `_LINE_COLUMNS`: `nth` is 1 for a task's first line here, 2 for its second; one that
+        is `signed` names the actor. Raises IntegrityError when somebody else tells a line of one of these tasks
+        at the same moment.
         """
-        ids = [task.pk for task in tasks]
-        tops = dict(self.filter(task_id__in=ids).order_by().values_list("task_id").annotate(models.Max("seq")))
-        teller = actor if getattr(actor, "pk", None) else None
-        lines = [
-            self.model(
-                task=task,
-                seq=tops.get(task.pk, 0) + 1,
-                attempt=task.attempt,
-                kind=kind,
-                text=text,
-                data=data,
-                actor=teller,
-            )
-            for task in tasks
-        ]
-        self.bulk_create(lines)
+        at = bulk.given(self.model, "at", timezone.now())
+        by = bulk.given(self.model, "actor", getattr(actor, "pk", None))
+        bulk.execute(self.db, _TELL_MANY, _LINE_COLUMNS, lines, at=at, actor=by)
 
     def _top(self, task_id: uuid.UUID) -> int:
         top: int = self.filter(task_id=task_id).aggregate(top=models.Max("seq", default=0))["top"]

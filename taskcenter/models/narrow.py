@@ -1,4 +1,4 @@
-"""Tasks narrowed as a list of them is, and counted by what a verdict depends on."""
+"""Tasks narrowed as a list of them is, and counted by what a ruling depends on."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from uuid import UUID
 from django.db.models import Count, Q
 
 from taskcenter.definitions import known_names
+from taskcenter.rules import Case
 from taskcenter.states import LIVE, State
-from taskcenter.verdicts import Case
 
 from .task import Task, TaskQuerySet
 from .worker import stale_before

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import uuid
+from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from . import bulk
 from .task import Task
+
+_TELL_OWNERS = """
+INSERT INTO taskcenter_notification (created_at, channel, task_id, attempt, kind, recipient_id, text)
+SELECT {at}, 'app', t.id, t.attempt, t.state, t.owner_id, d.text
+FROM {rows} JOIN taskcenter_task AS t ON t.id = d.task_id WHERE t.owner_id IS NOT NULL ON CONFLICT DO NOTHING"""
 
 
 class NotificationQuerySet(models.QuerySet["Notification"]):
@@ -25,6 +32,12 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
         """How many each of these people has not read; who has none is left out."""
         mine = self.unread().filter(recipient__in=recipients, channel=Notification.Channel.APP)
         return dict(mine.order_by().values_list("recipient").annotate(models.Count("id")))
+
+    def tell_owners(self, texts: Mapping[uuid.UUID, str]) -> None:
+        """Tell the owner of each of these tasks how it ended, in one statement; once per attempt."""
+        rows = [{"task_id": task_id, "text": text} for task_id, text in texts.items()]
+        at = bulk.given(self.model, "created_at", timezone.now())
+        bulk.execute(self.db, _TELL_OWNERS, {"task_id": "uuid", "text": "text"}, rows, at=at)
 
     def mark_read(self) -> int:
         """Mark all of these read; how many were not."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self
 
 from django.conf import settings
@@ -18,6 +19,10 @@ class ReportQuerySet(models.QuerySet["Report"]):
     def final(self) -> Self:
         """Of attempts that finished; what a crashed attempt left behind is not one."""
         return self.filter(is_final=True)
+
+    def finalise_many(self, task_ids: Iterable[uuid.UUID]) -> int:
+        """Make the report of each task's present attempt final; how many had one."""
+        return self.filter(task_id__in=list(task_ids), attempt=models.F("task__attempt")).update(is_final=True)
 
     def visible_to(self, user: Any) -> Self:
         """One's own reports, or all with `view_report`."""

@@ -11,8 +11,8 @@ from taskcenter import lifecycle, pointers
 from taskcenter.models import Task
 from taskcenter.models.narrow import lost_among
 from taskcenter.recovery import TaskRecovery
+from taskcenter.rules import Case, Rule, Ruling, Tally, cancel_rule, recover_rule, retry_rule
 from taskcenter.states import LIVE, State
-from taskcenter.verdicts import Case, Rule, Tally, Verdict, judge_cancel, judge_recover, judge_retry
 
 __all__ = ["VERBS", "Verb"]
 
@@ -57,14 +57,14 @@ def _recover_many(ids: Sequence[uuid.UUID], *, actor: Any = None, reason: str = 
     tally = Tally()
     rows = list(Task.objects.filter(id__in=ids).only("id", "state", "queue", "cancel_requested_at").order_by("id"))
     if gone := len(set(ids)) - len(rows):
-        tally.note(Verdict(why="it does not exist any more"), gone)
+        tally.note(Ruling(why="it does not exist any more"), gone)
     lost = lost_among(rows)
     for task in rows:
-        verdict = judge_recover(Case.of(task, lost=task.id in lost))
+        ruling = recover_rule(Case.of(task, lost=task.id in lost))
         if task.id in lost and not _recover(task.id, actor=actor, reason=reason).moved:
             # What was lost together is put right together, with the first of them.
-            verdict = Verdict("recovered") if _is_put_right(task) else Verdict(why="somebody runs it by now")
-        tally.note(verdict)
+            ruling = Ruling("recovered") if _is_put_right(task) else Ruling(why="somebody runs it by now")
+        tally.note(ruling)
     waiting = [(task.id, task.queue) for task in rows if task.state == State.PENDING]
     if waiting:
         pointers.push(waiting[:WAKES])
@@ -82,7 +82,7 @@ VERBS = {
             "retry",
             "Retry",
             "It runs again with the same input, as soon as a worker is free; its failures are counted anew.",
-            judge_retry,
+            retry_rule,
             frozenset({State.FAILED, State.CANCELLED}),
             lifecycle.retry,
             lifecycle.retry_many,
@@ -91,7 +91,7 @@ VERBS = {
             "cancel",
             "Cancel",
             "A waiting task is cancelled at once; a running one is asked to stop and does so at its next checkpoint.",
-            judge_cancel,
+            cancel_rule,
             LIVE,
             lifecycle.request_cancel,
             lifecycle.cancel_many,
@@ -102,7 +102,7 @@ VERBS = {
             "Recover",
             "A task whose worker is gone is put back in line, or ended when it has crashed too often; "
             "a missing pointer is replaced. A task that somebody runs is left alone.",
-            judge_recover,
+            recover_rule,
             frozenset({State.PROCESSING, State.PENDING}),
             _recover,
             _recover_many,

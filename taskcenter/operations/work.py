@@ -16,7 +16,7 @@ from django.db import OperationalError, transaction
 
 from taskcenter.context import TaskContext
 from taskcenter.exceptions import Cancelled, NotAllowed, Overtaken
-from taskcenter.verdicts import Tally
+from taskcenter.rules import Tally
 
 from .audit import log_many
 from .order import Order

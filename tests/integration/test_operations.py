@@ -13,9 +13,9 @@ from taskcenter import lifecycle, operations
 from taskcenter.models import Notification, Queue, Report, Task, TaskEvent
 from taskcenter.models.narrow import cases
 from taskcenter.operations import VERBS, Order, Selection, work
+from taskcenter.rules import Tally
 from taskcenter.states import FINAL, State
 from taskcenter.testing import run_pending
-from taskcenter.verdicts import Tally
 from tests.factories import make_event, make_report, make_staff, make_task, make_user, make_worker
 from tests.integration.rivals import at_once, overtaken
 
@@ -144,10 +144,10 @@ def test_a_line_of_history_that_is_told_meanwhile_costs_nothing(boss: Any, monke
     tasks = [make_task(State.FAILED) for _ in range(3)]
     tell_many = TaskEvent.objects.all().__class__.tell_many
 
-    def late(self: Any, rows: list[Task], *args: Any, **options: Any) -> None:
-        tell_many(self, rows, *args, **options)
-        tell_many(self, rows[:1], "log", "the same number", **{**options, "data": {}})
-        TaskEvent.objects.filter(text="the same number").update(seq=1)  # breaks the UNIQUE constraint
+    def late(self: Any, lines: list[dict[str, Any]], **options: Any) -> None:
+        """Whoever else tells a line now takes the number that this one was to have."""
+        TaskEvent.objects.create(task_id=lines[0]["task_id"], seq=1, kind="log", text="the same number")
+        tell_many(self, [{**line, "nth": line["nth"] - 1} for line in lines[:1]] + lines[1:], **options)
 
     monkeypatch.setattr(TaskEvent.objects.all().__class__, "tell_many", late)
     tally = lifecycle.retry_many([task.pk for task in tasks], actor=boss, reason="x", once="click-1")

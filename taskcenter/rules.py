@@ -1,4 +1,4 @@
-"""Verdicts: whether it makes sense to retry, cancel or recover a task now, as pure data.
+"""Rules: whether it makes sense to retry, cancel or recover a task now, as pure data.
 
 One rule each, asked three times: for the count before an operator confirms, for the button, and once more
 by the move itself, which holds the row. Tasks that are alike in a `Case` are judged alike, so that a
@@ -14,12 +14,12 @@ from typing import Any
 
 from .states import FINAL, State
 
-__all__ = ["Case", "Rule", "Tally", "Verdict", "judge_cancel", "judge_recover", "judge_retry"]
+__all__ = ["Case", "Rule", "Ruling", "Tally", "cancel_rule", "recover_rule", "retry_rule"]
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What a verdict depends on."""
+    """What a ruling depends on."""
 
     state: State
     cancel_asked: bool = False
@@ -32,7 +32,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Ruling:
     """What is done with such a task, in one participle; or why it is left alone."""
 
     word: str = ""
@@ -43,34 +43,34 @@ class Verdict:
         return bool(self.word)
 
 
-Rule = Callable[[Case], Verdict]
+Rule = Callable[[Case], Ruling]
 
 
-def judge_retry(case: Case) -> Verdict:
+def retry_rule(case: Case) -> Ruling:
     if case.state in {State.FAILED, State.CANCELLED}:
-        return Verdict("retried")
-    return Verdict(why=f"it is {case.state}")
+        return Ruling("retried")
+    return Ruling(why=f"it is {case.state}")
 
 
-def judge_cancel(case: Case) -> Verdict:
+def cancel_rule(case: Case) -> Ruling:
     if case.state in FINAL:
-        return Verdict(why=f"it is {case.state} already")
+        return Ruling(why=f"it is {case.state} already")
     if case.state != State.PROCESSING:
-        return Verdict("cancelled")
-    return Verdict(why="it was asked to stop before") if case.cancel_asked else Verdict("asked to stop")
+        return Ruling("cancelled")
+    return Ruling(why="it was asked to stop before") if case.cancel_asked else Ruling("asked to stop")
 
 
-def judge_recover(case: Case) -> Verdict:
+def recover_rule(case: Case) -> Ruling:
     if case.state in FINAL:
-        return Verdict(why=f"it is {case.state} already")
+        return Ruling(why=f"it is {case.state} already")
     match case.state:
         case State.PROCESSING:
-            return Verdict("recovered") if case.lost else Verdict(why="its worker is alive")
+            return Ruling("recovered") if case.lost else Ruling(why="its worker is alive")
         case State.PENDING:
-            return Verdict("woken")
+            return Ruling("woken")
         case State.BLOCKED:
-            return Verdict(why="it waits for its parents")
-    return Verdict(why="it waits for its time to come")
+            return Ruling(why="it waits for its parents")
+    return Ruling(why="it waits for its time to come")
 
 
 @dataclass(slots=True)
@@ -95,11 +95,11 @@ class Tally:
     def as_json(self) -> dict[str, dict[str, int]]:
         return {"done": dict(self.done), "left": dict(self.left)}
 
-    def note(self, verdict: Verdict, count: int = 1) -> None:
-        if verdict.fits:
-            self.done[verdict.word] += count
+    def note(self, ruling: Ruling, count: int = 1) -> None:
+        if ruling.fits:
+            self.done[ruling.word] += count
         else:
-            self.left[verdict.why] += count
+            self.left[ruling.why] += count
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(self.done + other.done, self.left + other.left)
