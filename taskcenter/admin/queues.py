@@ -117,7 +117,7 @@ class QueueAdmin(admin.ModelAdmin):
         return self._carry_out(request, "paused", lambda queue: queue.pause(reason_of(request)))
 
     def resume_view(self, request: HttpRequest) -> HttpResponse:
-        return self._carry_out(request, "resumed", TaskQueue.resume)
+        return self._carry_out(request, "resumed", lambda queue: queue.resume(reason_of(request)))
 
     def _carry_out(self, request: HttpRequest, done: str, verb: Callable[[TaskQueue], bool]) -> HttpResponse:
         if not self.has_pause_permission(request):

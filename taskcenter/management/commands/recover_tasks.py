@@ -20,6 +20,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="Only say what would be done.")
+        parser.add_argument("--reason", default="recover_tasks", metavar="TEXT", help="Why; kept in each history.")
         parser.add_argument("--task", help="Only this task, by its id.")
         parser.add_argument("--queue", help="Only tasks of this queue.")
         parser.add_argument("--older-than", type=float, metavar="S", help="Only attempts begun S seconds ago or more.")
@@ -44,7 +45,7 @@ class Command(BaseCommand):
             return [_line(task_id, moved=is_chosen, text="Would be recovered." if is_chosen else "Nothing to recover.")]
         if not is_chosen and (options["queue"] or options["older_than"]):
             return [_line(task_id, moved=False, text="Nothing to recover: not lost, or not among those asked for.")]
-        outcome = TaskRecovery().recover_task(task_id, reason="recover_tasks")
+        outcome = TaskRecovery().recover_task(task_id, reason=options["reason"])
         return [_line(task_id, moved=outcome.moved, text=outcome.text)]
 
     def _lost(self, options: dict[str, Any]) -> list[dict[str, Any]]:
@@ -56,7 +57,7 @@ class Command(BaseCommand):
                     _line(task.id, moved=True, text=f"Would be recovered: {task.label}, attempt {task.attempt}.")
                 )
             else:
-                outcome = recovery.recover_task(task.id, reason="recover_tasks")
+                outcome = recovery.recover_task(task.id, reason=options["reason"])
                 lines.append(_line(task.id, moved=outcome.moved, text=outcome.text))
         if not (options["dry_run"] or options["queue"] or options["older_than"]):
             recovery.recover_stuck_tasks()
