@@ -95,10 +95,10 @@ def _at_chunk(*, committed: bool) -> None:
 
     keep, chunk = work.Place.keep, work._chunk
 
-    def keep_and_die(self: Any, context: Any) -> None:
-        keep(self, context)
+    def die_or_keep(self: Any, context: Any) -> None:
         if self.seen > work.CHUNK and _pull([context.row.id]):
             _die()
+        keep(self, context)
 
     def chunk_and_die(context: Any, *args: Any) -> Any:
         place = chunk(context, *args)
@@ -109,7 +109,7 @@ def _at_chunk(*, committed: bool) -> None:
     if committed:
         work._chunk = chunk_and_die
     else:
-        work.Place.keep = keep_and_die  # type: ignore[method-assign]  # that is the sabotage
+        work.Place.keep = die_or_keep  # type: ignore[method-assign]  # that is the sabotage
 
 
 _PLUGS: dict[str, Callable[[], None]] = {
