@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.db import OperationalError
 from django.utils import timezone
 
 from taskcenter import lifecycle, operations
+from taskcenter.context import TaskContext
 from taskcenter.models import Notification, Queue, Report, Task, TaskEvent
 from taskcenter.models.narrow import cases
 from taskcenter.operations import VERBS, Order, Selection, work
@@ -374,6 +376,23 @@ def test_a_cancelled_operation_stops_behind_a_chunk_and_says_how_far_it_came(
     run_operations()
     assert fresh(task).result == {"done": {"retried": 5}, "left": {}}
     assert TaskEvent.objects.filter(kind="retried", task__in=failed).count() == 5
+
+
+def test_all_attempts_together_write_one_line_in_the_log(boss: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_task(State.FAILED)
+    task = given(order("retry", of_list(state="failed")), boss)
+
+    def away(*_: Any, **__: Any) -> None:
+        raise OperationalError("between the line and the end")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(TaskContext, "report", away)
+        run_operations()
+    assert fresh(task).failures == 1
+    Task.objects.filter(pk=task.pk).update(state=State.PENDING, run_after=None)
+    run_operations()
+    assert fresh(task).result == {"done": {"retried": 1}, "left": {}}
+    assert LogEntry.objects.count() == 1
 
 
 def test_a_chunk_of_an_attempt_that_was_overtaken_is_rolled_back(boss: Any, monkeypatch: pytest.MonkeyPatch) -> None:
