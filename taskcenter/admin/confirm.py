@@ -78,16 +78,16 @@ def confirmation(
     fitting, skipped = _examples(asked)
     context = {
         **model_admin.admin_site.each_context(request),
-        "title": f"{asked.verb.label} {'this task' if asked.single else f'{count:,} tasks'}?",
+        "title": f"{asked.verb.label} {'this task' if asked.single else _tasks(count)}?",
         "opts": model_admin.opts,
         "media": model_admin.media,
         "asked": asked,
         "verb": asked.verb,
         "single": asked.single,
         "count": count,
-        "outcomes": sorted(asked.tally.done.items()),
-        "left_alone": asked.tally.left.most_common(),
-        "left_alone_count": asked.tally.left.total(),
+        "outcomes": [(word, f"{number:,}") for word, number in sorted(asked.tally.done.items())],
+        "left_alone": [(why, f"{number:,}") for why, number in asked.tally.left.most_common()],
+        "left_alone_count": f"{asked.tally.left.total():,}" if asked.tally.left else "",
         "fitting": fitting,
         "more": max(0, count - len(fitting)),
         "skipped": skipped,
@@ -125,7 +125,7 @@ def carry_out_many(request: HttpRequest, model_admin: TaskAdminMixin, asked: Que
             tally.note(Ruling(why="you may not do that to it"), refused)
         if tally.changed:
             text = f"{asked.verb.label}: {tally} Reason: {order.reason}"
-            operations.log_many(request.user, f"{tally.changed:,} tasks", text)
+            operations.log_many(request.user, _tasks(tally.changed), text)
     messages.add_message(request, messages.SUCCESS if tally.changed else messages.WARNING, str(tally))
     return None
 
@@ -160,6 +160,10 @@ def _allowed(request: HttpRequest, model_admin: TaskAdminMixin, asked: Question)
     return ids, len(tasks) - len(ids)
 
 
+def _tasks(count: int) -> str:
+    return "1 task" if count == 1 else f"{count:,} tasks"
+
+
 def _examples(asked: Question) -> tuple[list[Task], list[tuple[Task, str]]]:
     """The first tasks it will be done to, and the first that are left alone."""
     tasks = list(asked.rows.order_by("pk")[:LOOKED_AT])
@@ -175,7 +179,7 @@ def _unknown_code(asked: Question) -> Sequence[tuple[str, int]]:
     if asked.verb.name != "retry" or not known:
         return ()
     rows = asked.rows.filter(state__in=asked.verb.states)
-    return [(name, count) for name, count in by_definition(rows) if name not in known]
+    return [(name, count) for name, count in by_definition(rows) if name not in known][:SHOWN]
 
 
 def posted_selection(request: HttpRequest) -> Selection:

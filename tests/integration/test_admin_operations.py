@@ -264,7 +264,7 @@ def test_a_short_list_is_done_at_once_however_long_the_rest_is(admin_page: Clien
     for _ in range(4):
         make_task(State.COMPLETED)
     asked = ask_for_all(admin_page, "retry", [failed])
-    assert "Retry 1 tasks?" in text_of(asked)
+    assert "Retry 1 task?" in text_of(asked)
     assert "<strong>4</strong> because it is completed<" in text_of(asked)
     admin_page.post(at("task_bulk", "retry"), {**form_of(asked), "reason": "Fixed"})
     assert Task.objects.get(pk=failed.pk).state == State.PENDING
