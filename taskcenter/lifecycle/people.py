@@ -20,6 +20,7 @@ from .moves import Outcome, move, settle, tell_watchers, wake
 Kind = TaskEvent.Kind
 
 GONE = Outcome(moved=False, state=None, text="This task does not exist any more.")
+HEARD = "This was confirmed before and has been done; it was not done a second time."
 ONCE = "once"
 """The key in an event's data under which it keeps what it was asked by."""
 
@@ -89,9 +90,6 @@ def anew() -> dict[str, Any]:
     counts = {"failures": 0, "crashes": 0, "interrupted": 0}
     times = {"finished_at": None, "run_after": None, "cancel_requested_at": None, "worker_id": None}
     return {"progress": None, "progress_state": {}, **counts, **times}
-
-
-HEARD = "This was confirmed before and has been done; it was not done a second time."
 
 
 def heard_before(task_ids: Sequence[uuid.UUID], once: str) -> set[uuid.UUID]:
