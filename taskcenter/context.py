@@ -54,10 +54,13 @@ class TaskContext(DjangoTaskContext):
         metadata: dict[str, Any] = self.row.metadata
         return metadata
 
-    def save_metadata(self) -> None:
-        """Keep `metadata` on the row; raises InvalidPayload when it is not JSON."""
+    def save_metadata(self) -> bool:
+        """Keep `metadata` on the row; raises InvalidPayload when it is not JSON.
+
+        False: another attempt owns the task by now, and nothing was written.
+        """
         value = checked(self.row.metadata, limit=get_settings().ARGS_LIMIT, what="metadata")
-        Task.objects.of_attempt(self.row.id, self.row.attempt).update(metadata=value)
+        return bool(Task.objects.of_attempt(self.row.id, self.row.attempt).update(metadata=value))
 
     @property
     def stopping(self) -> bool:

@@ -6,6 +6,8 @@
     ├── InvalidPayload            arguments or a result that cannot be kept
     │   ├── NotJSON
     │   └── PayloadTooLarge
+    ├── NotAllowed                a permission that is gone by now
+    ├── Overtaken                 another attempt owns the task by now
     ├── UnknownDefinition         no code for a task's definition
     └── UnknownQueue              a queue that no setting names
 
@@ -62,6 +64,14 @@ class NotJSON(InvalidPayload, TypeError):
 
 class PayloadTooLarge(InvalidPayload):
     """The value is larger than the setting allows; store it elsewhere and pass its key."""
+
+
+class NotAllowed(TaskCenterError):
+    """Whoever asked for this may not do it any more."""
+
+
+class Overtaken(TaskCenterError):
+    """Another attempt owns this task by now."""
 
 
 class UnknownDefinition(TaskCenterError, LookupError):

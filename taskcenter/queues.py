@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,6 +18,8 @@ from .exceptions import UnknownQueue
 from .models import Queue, Task, Worker
 
 __all__ = ["TaskQueue"]
+
+logger = logging.getLogger("taskcenter")
 
 BATCH = 1000
 MOST_RUNNING = 2**31 - 1
@@ -67,22 +70,26 @@ class TaskQueue:
 
         What runs goes on, and tasks can still be enqueued.
         """
-        return Queue.objects.pause(self.name, reason)
+        paused = Queue.objects.pause(self.name, reason)
+        if paused:
+            logger.warning("Queue %s paused: %s", self.name, reason or "no reason given")
+        return paused
 
     async def apause(self, reason: str = "") -> bool:
         """See pause()."""
         return await sync_to_async(self.pause, thread_sensitive=True)(reason)
 
-    def resume(self) -> bool:
+    def resume(self, reason: str = "") -> bool:
         """Let workers claim its tasks again, and wake them; False when it was not paused."""
         resumed = Queue.objects.resume(self.name)
         if resumed:
+            logger.warning("Queue %s resumed: %s", self.name, reason or "no reason given")
             self._wake()
         return resumed
 
-    async def aresume(self) -> bool:
+    async def aresume(self, reason: str = "") -> bool:
         """See resume()."""
-        return await sync_to_async(self.resume, thread_sensitive=True)()
+        return await sync_to_async(self.resume, thread_sensitive=True)(reason)
 
     def limit(self, max_running: int | None) -> bool:
         """Let at most so many of its tasks run at once, None: any number; False when that was so before.

@@ -1,121 +1,202 @@
-"""The confirmation page: what will be done, to how many, what is skipped and why; then it is done."""
+"""The confirmation page: what will be done, to how many, what is left alone and why; then it is done.
+
+The counts are a dry run of the very rule by which each task is judged again when its turn comes.
+"""
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import BadRequest
+from django.db import transaction
 from django.template.response import TemplateResponse
 
+from taskcenter import operations
+from taskcenter.conf import get_settings
+from taskcenter.exceptions import InvalidPayload, UnknownDefinition
+from taskcenter.models import Worker
+from taskcenter.models.narrow import by_definition, cases, lost_among
+from taskcenter.operations import IDS_LIMIT, Order, Selection
+from taskcenter.rules import Ruling, Tally
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from django.http import HttpRequest
 
-    from taskcenter.models import Task
+    from taskcenter.models import Task, TaskQuerySet
+    from taskcenter.operations import Verb
 
     from .tasks import TaskAdminMixin
-    from .verbs import Verb
 
-__all__ = ["BULK_LIMIT", "Selection", "carry_out", "confirmation", "posted_ids", "reason_of"]
+__all__ = ["Question", "carry_out_many", "carry_out_one", "confirmation", "once_of", "posted_selection", "reason_of"]
 
-BULK_LIMIT = 1000
-"""Tasks that one action takes; the others are left for the next one."""
 SHOWN = 20
+LOOKED_AT = 1000
+"""Tasks among which those to be shown are looked for."""
 REASON_LENGTH = 500
+NO_REASON = "Say why: the reason is kept in the history."
+_ONCE = re.compile(r"[0-9a-z-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
-    """Tasks sorted by whether the verb makes sense for them now."""
+class Question:
+    """What an operator is asked about."""
 
-    fitting: list[Task] = field(default_factory=list)
-    skipped: list[tuple[Task, str]] = field(default_factory=list)
+    verb: Verb
+    selection: Selection
+    rows: TaskQuerySet
+    """Those of the selection that this person may see."""
+    single: Task | None = None
+    left_out: int = 0
+    """Tasks that were selected beyond what can be named one by one."""
+    tally: Tally = field(init=False)
 
-    @classmethod
-    def of(cls, verb: Verb, tasks: Iterable[Task]) -> Selection:
-        found = cls()
-        for task in tasks:
-            reason = verb.why_not(task)
-            if reason:
-                found.skipped.append((task, reason))
-            else:
-                found.fitting.append(task)
-        return found
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tally", Tally.of(self.verb.rule, cases(self.rows)))
+
+    @property
+    def needs_reason(self) -> bool:
+        return self.single is None or self.verb.needs_reason
+
+    @property
+    def once(self) -> str:
+        """One task: as it was seen, by whomever. Many: this page."""
+        return f"rev-{self.single.rev}" if self.single else operations.new_once()
 
 
 def confirmation(
-    request: HttpRequest, model_admin: TaskAdminMixin, verb: Verb, tasks: Sequence[Task], *, left_out: int = 0
+    request: HttpRequest, model_admin: TaskAdminMixin, asked: Question, *, error: str = ""
 ) -> TemplateResponse:
-    """The page that asks; its form goes to the bulk address with the ids it showed."""
-    selection = Selection.of(verb, tasks)
-    what = "this task" if len(tasks) == 1 else f"{len(selection.fitting)} tasks"
+    """The page that asks; its form goes to the address of the task, or of many."""
+    count = asked.tally.changed
+    fitting, skipped = _examples(asked)
     context = {
         **model_admin.admin_site.each_context(request),
-        "title": f"{verb.label} {what}?",
+        "title": f"{asked.verb.label} {'this task' if asked.single else _tasks(count)}?",
         "opts": model_admin.opts,
         "media": model_admin.media,
-        "verb": verb,
-        "single": tasks[0] if len(tasks) == 1 else None,
-        "fitting": selection.fitting[:SHOWN],
-        "count": len(selection.fitting),
-        "more": max(0, len(selection.fitting) - SHOWN),
-        "skipped": selection.skipped[:SHOWN],
-        "skipped_count": len(selection.skipped),
-        "skipped_more": max(0, len(selection.skipped) - SHOWN),
-        "left_out": left_out,
-        "ids": ",".join(str(task.pk) for task in selection.fitting),
+        "asked": asked,
+        "verb": asked.verb,
+        "single": asked.single,
+        "count": count,
+        "outcomes": [(word, f"{number:,}") for word, number in sorted(asked.tally.done.items())],
+        "left_alone": [(why, f"{number:,}") for why, number in asked.tally.left.most_common()],
+        "left_alone_count": f"{asked.tally.left.total():,}" if asked.tally.left else "",
+        "fitting": fitting,
+        "more": max(0, count - len(fitting)),
+        "skipped": skipped,
+        "as_task": count > operations.BY_ITSELF,
+        "warnings": _unknown_code(asked),
+        "fails_after": get_settings().UNKNOWN_FAILS_AFTER,
+        "error": error,
+        "reason": reason_of(request),
+        "once": once_of(request) if error else asked.once,
         "preserved_filters": model_admin.get_preserved_filters(request),
     }
     request.current_app = model_admin.admin_site.name
     return TemplateResponse(request, "admin/taskcenter/task/confirm.html", context)
 
 
-def carry_out(
-    request: HttpRequest, model_admin: TaskAdminMixin, verb: Verb, tasks: Iterable[Task], reason: str
-) -> None:
-    """Do it to each and say how it went. Each move decides for itself: a double click is harmless."""
-    refusals: list[str] = []
-    texts: list[str] = []
-    for task in tasks:
-        if not model_admin.may(request, verb, task):
-            refusals.append("You may not do that to it.")
-            continue
-        outcome = verb.run(task.pk, actor=request.user, reason=reason)
-        if not outcome.moved:
-            refusals.append(outcome.text)
-            continue
-        texts.append(outcome.text)
-        model_admin.log_change(request, task, f"{verb.label}: {outcome.text} {reason}".strip())
-    _say(request, verb, texts, refusals)
+def carry_out_one(request: HttpRequest, verb: Verb, task: Task) -> None:
+    """Do it and say how it went. The move decides: a double click is answered and harmless."""
+    reason = reason_of(request)
+    with transaction.atomic():
+        outcome = verb.run(task.pk, actor=request.user, reason=reason, once=once_of(request))
+        if outcome.moved:
+            operations.log_one(request.user, task, f"{verb.label}: {outcome.text} {reason}".strip())
+    messages.add_message(request, messages.SUCCESS if outcome.moved else messages.WARNING, outcome.text)
 
 
-def _say(request: HttpRequest, verb: Verb, texts: list[str], refusals: list[str]) -> None:
-    match texts, refusals:
-        case [text], []:
-            messages.success(request, text)
-        case [], [text]:
-            messages.warning(request, text)
-        case _, []:
-            messages.success(request, f"{len(texts)} {verb.done}.")
-        case _:
-            level = messages.SUCCESS if texts else messages.WARNING
-            why = "; ".join(sorted({text.rstrip(".") for text in refusals})[:3])
-            messages.add_message(request, level, f"{len(texts)} {verb.done}, {len(refusals)} skipped ({why}).")
+def carry_out_many(request: HttpRequest, model_admin: TaskAdminMixin, asked: Question) -> Task | None:
+    """Do it to each now; or, when they are many, make the task that does, and return it."""
+    order = Order(asked.verb, asked.selection, reason_of(request), once_of(request))
+    if asked.tally.changed > operations.BY_ITSELF:
+        return _hand_over(request, model_admin, asked, order)
+    ids, refused = _allowed(request, model_admin, asked)
+    with transaction.atomic():
+        tally = asked.verb.run_many(ids, actor=request.user, reason=order.reason, once=order.once)
+        if refused:
+            tally.note(Ruling(why="you may not do that to it"), refused)
+        if tally.changed:
+            text = f"{asked.verb.label}: {tally} Reason: {order.reason}"
+            operations.log_many(request.user, _tasks(tally.changed), text)
+    messages.add_message(request, messages.SUCCESS if tally.changed else messages.WARNING, str(tally))
+    return None
 
 
-def posted_ids(request: HttpRequest) -> list[UUID]:
-    """The ids that the confirmation page carried, at most `BULK_LIMIT`; BadRequest on anything else."""
-    given = [one for one in request.POST.get("ids", "").split(",") if one]
-    if not given or len(given) > BULK_LIMIT:
-        raise BadRequest(f"Name 1 to {BULK_LIMIT} tasks.")
+def _hand_over(request: HttpRequest, model_admin: TaskAdminMixin, asked: Question, order: Order) -> Task | None:
+    if asked.selection.ids:
+        ids, _ = _allowed(request, model_admin, asked)
+        order = Order(order.verb, Selection.of_ids(ids), order.reason, order.once)
     try:
-        return [UUID(one) for one in given]
+        with transaction.atomic():
+            task, is_new = operations.enqueue(order, request.user, expected=asked.tally.changed)
+            if is_new:
+                text = f"{order.verb.label} {order.selection}: would be {asked.tally} Reason: {order.reason}"
+                operations.log_many(request.user, task.label, text, task=task)
+    except (InvalidPayload, UnknownDefinition) as error:
+        messages.error(request, f"Nothing was done: {error} Choose fewer than {operations.BY_ITSELF} tasks.")
+        return None
+    if is_new:
+        messages.success(request, f"{task.label}: a task of its own does it. Its page says how far it is.")
+    else:
+        messages.warning(request, f"{task.label}: this was confirmed before, and is done once. This is the task.")
+    if not Worker.objects.alive().exists():
+        messages.warning(request, "No worker is alive: it waits until one is started.")
+    return task
+
+
+def _allowed(request: HttpRequest, model_admin: TaskAdminMixin, asked: Question) -> tuple[list[UUID], int]:
+    """The ids of those that this person may do it to, asked for each object; and how many they may not."""
+    rows = asked.selection.worth_it(asked.rows, asked.verb.states)
+    tasks = rows.select_related("owner").order_by("pk")[:IDS_LIMIT]
+    ids = [task.pk for task in tasks if model_admin.may(request, asked.verb, task)]
+    return ids, len(tasks) - len(ids)
+
+
+def _tasks(count: int) -> str:
+    return "1 task" if count == 1 else f"{count:,} tasks"
+
+
+def _examples(asked: Question) -> tuple[list[Task], list[tuple[Task, str]]]:
+    """The first tasks it will be done to, and the first that are left alone."""
+    tasks = list(asked.rows.order_by("pk")[:LOOKED_AT])
+    lost = lost_among(tasks)
+    reasons = [(task, asked.verb.why_not(task, lost=task.pk in lost)) for task in tasks]
+    fitting = [task for task, why in reasons if not why]
+    return fitting[:SHOWN], [(task, why) for task, why in reasons if why][:SHOWN]
+
+
+def _unknown_code(asked: Question) -> Sequence[tuple[str, int]]:
+    """Definitions that no living worker knows, of tasks that would run again; with their counts."""
+    known = {name for names in Worker.objects.alive().values_list("definitions", flat=True) for name in names}
+    if asked.verb.name != "retry" or not known:
+        return ()
+    rows = asked.rows.filter(state__in=asked.verb.states)
+    return [(name, count) for name, count in by_definition(rows) if name not in known][:SHOWN]
+
+
+def posted_selection(request: HttpRequest) -> Selection:
+    """What the confirmation page carried; BadRequest on anything else."""
+    ids = [one for one in request.POST.get("ids", "").split(",") if one]
+    try:
+        if "filters" in request.POST:
+            return Selection.from_json(json.loads(request.POST["filters"]))
+        return Selection.from_json({"ids": ids})
     except ValueError as error:
-        raise BadRequest("That is not a list of task ids.") from error
+        raise BadRequest(str(error)) from error
+
+
+def once_of(request: HttpRequest) -> str:
+    """The name of this confirmation; a request without one gets its own."""
+    given = request.POST.get("once", "")
+    return given if _ONCE.fullmatch(given) else operations.new_once()
 
 
 def reason_of(request: HttpRequest) -> str:

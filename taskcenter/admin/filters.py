@@ -10,8 +10,8 @@ from django.contrib import admin
 
 from taskcenter.conf import redis_queues
 from taskcenter.definitions import known_names
-from taskcenter.models.worker import stale_before
-from taskcenter.states import LIVE, State
+from taskcenter.models.narrow import DERIVED, in_state
+from taskcenter.states import State
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -28,20 +28,10 @@ class StateFilter(admin.SimpleListFilter):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("live", "Not finished"), *State.choices, ("retrying", "Retrying"), ("lost", "Lost")]
+        return [("live", DERIVED["live"]), *State.choices, *((name, DERIVED[name]) for name in ("retrying", "lost"))]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> TaskQuerySet:
-        tasks: TaskQuerySet = queryset
-        match self.value():
-            case "live":
-                return tasks.filter(state__in=LIVE)
-            case "retrying":
-                return tasks.filter(state=State.SCHEDULED, failures__gt=0)
-            case "lost":
-                return tasks.lost(stale_before())
-            case state if state in State.values:
-                return tasks.filter(state=state)
-        return tasks
+        return in_state(queryset, self.value())
 
 
 class QueueFilter(admin.SimpleListFilter):

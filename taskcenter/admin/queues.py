@@ -20,7 +20,7 @@ from taskcenter.models import Queue, Task
 from taskcenter.queues import MOST_RUNNING, TaskQueue
 from taskcenter.states import State
 
-from .confirm import reason_of
+from .confirm import NO_REASON, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,7 +117,7 @@ class QueueAdmin(admin.ModelAdmin):
         return self._carry_out(request, "paused", lambda queue: queue.pause(reason_of(request)))
 
     def resume_view(self, request: HttpRequest) -> HttpResponse:
-        return self._carry_out(request, "resumed", TaskQueue.resume)
+        return self._carry_out(request, "resumed", lambda queue: queue.resume(reason_of(request)))
 
     def _carry_out(self, request: HttpRequest, done: str, verb: Callable[[TaskQueue], bool]) -> HttpResponse:
         if not self.has_pause_permission(request):
@@ -125,22 +125,32 @@ class QueueAdmin(admin.ModelAdmin):
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         names = [name for name in request.POST.getlist("name") if name in redis_queues()]
+        if names and done == "paused" and not reason_of(request):
+            return self._confirmation(request, "pause", Queue.objects.filter(name__in=names), error=NO_REASON)
         changed = [name for name in names if verb(TaskQueue(name))]
         for queue in Queue.objects.filter(name__in=changed):
             self.log_change(request, queue, f"{done.capitalize()}. {reason_of(request)}".strip())
         level = messages.SUCCESS if changed else messages.WARNING
-        messages.add_message(request, level, f"{', '.join(changed) or 'No queue'} {done}.")
+        before = [name for name in names if name not in changed]
+        left = f" Left alone, since it was so before: {', '.join(before)}." if before else ""
+        messages.add_message(request, level, f"{', '.join(changed) or 'No queue'} {done}.{left}")
         return HttpResponseRedirect(reverse("admin:taskcenter_queue_changelist", current_app=self.admin_site.name))
 
-    def _confirmation(self, request: HttpRequest, verb: str, queryset: QuerySet[Queue]) -> HttpResponse:
-        waiting = Task.objects.filter(queue__in=queryset.values("name"), state=State.PENDING).order_by()
-        counts = dict(waiting.values_list("queue").annotate(Count("id")))
+    def _confirmation(
+        self, request: HttpRequest, verb: str, queryset: QuerySet[Queue], *, error: str = ""
+    ) -> HttpResponse:
+        named = Task.objects.filter(queue__in=queryset.values("name")).order_by()
+        waiting, running = (
+            dict(named.filter(state=state).values_list("queue").annotate(Count("id")))
+            for state in (State.PENDING, State.PROCESSING)
+        )
         context = {
             **self.admin_site.each_context(request),
             "title": f"{verb.capitalize()} queues?",
             "opts": self.opts,
             "verb": verb,
-            "queues": [(queue, counts.get(queue.name, 0)) for queue in queryset],
+            "queues": [(queue, waiting.get(queue.name, 0), running.get(queue.name, 0)) for queue in queryset],
+            "error": error,
             "address": reverse(f"admin:taskcenter_queue_{verb}", current_app=self.admin_site.name),
         }
         return TemplateResponse(request, "admin/taskcenter/queue/confirm.html", context)

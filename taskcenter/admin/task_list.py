@@ -1,22 +1,18 @@
-"""The list of tasks: what one page of rows needs, asked once; the cells; the search."""
+"""The list of tasks: what one page of rows needs, asked once; the cells."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.contrib.admin.views.main import ChangeList
-from django.db.models import Q
 from django.template.loader import render_to_string
 from django.urls import reverse
 
 from taskcenter import progress
-from taskcenter.definitions import known_names
 from taskcenter.models import Task
+from taskcenter.operations import VERBS
 from taskcenter.states import State
-
-from .verbs import VERBS
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,8 +21,9 @@ if TYPE_CHECKING:
     from django.utils.safestring import SafeString
 
     from taskcenter.models import TaskQuerySet
+    from taskcenter.operations import Verb
 
-__all__ = ["BLOBS", "TaskChangeList", "cell", "searched"]
+__all__ = ["BLOBS", "TaskChangeList", "cell"]
 
 # A list never shows these, and each may hold a megabyte.
 BLOBS = ("args", "kwargs", "result", "metadata")
@@ -51,7 +48,7 @@ class TaskChangeList(ChangeList):
                 "verbs": [
                     (verb, self._address(verb.name, task))
                     for verb in allowed
-                    if not verb.why_not(task) and (verb.name != "recover" or not snapshots[task.pk].worker_alive)
+                    if _is_offered(verb, task, lost=not snapshots[task.pk].worker_alive)
                 ],
             }
         self.result_list = tasks
@@ -68,17 +65,9 @@ def cell(name: str, task: Task) -> SafeString:
     return render_to_string(f"admin/taskcenter/task/{name}_cell.html", task.row)  # type: ignore[attr-defined]
 
 
-def searched(tasks: TaskQuerySet, term: str) -> TaskQuerySet:
-    """By the whole id, or the start of a title, a definition or the last part of a definition's name.
-
-    Definitions are looked up in the registry first, so that the index is asked for whole names.
-    """
-    try:
-        return tasks.filter(pk=UUID(term))
-    except ValueError:
-        pass
-    names = [name for name in known_names() if name.startswith(term) or name.rpartition(".")[2].startswith(term)]
-    return tasks.filter(Q(title__istartswith=term) | Q(definition__in=[term, *names]))
+def _is_offered(verb: Verb, task: Task, *, lost: bool) -> bool:
+    """What waits need not be recovered from here."""
+    return not verb.why_not(task, lost=lost) and (verb.name != "recover" or lost)
 
 
 def _again(tasks: list[Task]) -> TaskQuerySet:

@@ -15,14 +15,16 @@ from django.urls import path, reverse
 
 from taskcenter import progress
 from taskcenter.models import Task, TaskQuerySet
+from taskcenter.models.narrow import searched
+from taskcenter.operations import IDS_LIMIT, VERBS, Selection, Verb
+from taskcenter.operations.selection import FILTERS
 from taskcenter.views.paging import CappedPaginator
 from taskcenter.views.timeline import took
 
 from . import confirm
 from .filters import DefinitionFilter, QueueFilter, StateFilter
-from .task_list import BLOBS, TaskChangeList, cell, searched
+from .task_list import BLOBS, TaskChangeList, cell
 from .task_page import page_context
-from .verbs import VERBS, Verb
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -36,6 +38,11 @@ else:
     Base = object
 
 __all__ = ["TaskAdmin", "TaskAdminMixin"]
+
+
+_OF_THE_PAGE = frozenset({"p", "o", "e", "all", "_facets"})
+"""What an address of the list says beside its filters."""
+_RULES = ("get_queryset", "get_search_results", "list_filter", "may")
 
 
 class TaskAdminMixin(Base):
@@ -94,7 +101,9 @@ class TaskAdminMixin(Base):
     def get_queryset(self, request: HttpRequest) -> TaskQuerySet:
         """The same rule as everywhere: `TASKCENTER["VISIBLE"]`."""
         rows: Any = super().get_queryset(request)
-        return progress.visible(request.user, rows)
+        match = getattr(request, "resolver_match", None)
+        seen = progress.visible(request.user, rows)
+        return seen.defer(*BLOBS) if match and match.url_name == "taskcenter_task_changelist" else seen
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[TaskChangeList]:
         return TaskChangeList
@@ -167,10 +176,13 @@ class TaskAdminMixin(Base):
         task = self._task(request, task_id)
         if not self.may(request, verb, task):
             raise PermissionDenied
-        if request.method == "POST":
-            confirm.carry_out(request, self, verb, [task], confirm.reason_of(request))
+        if request.method == "POST" and (confirm.reason_of(request) or not verb.needs_reason):
+            confirm.carry_out_one(request, verb, task)
             return HttpResponseRedirect(self._address("change", task.pk))
-        return confirm.confirmation(request, self, verb, [task])
+        rows = self.get_queryset(request).filter(pk=task.pk)
+        asked = confirm.Question(verb, Selection.of_ids([task.pk]), rows, single=task)
+        error = confirm.NO_REASON if request.method == "POST" else ""
+        return confirm.confirmation(request, self, asked, error=error)
 
     def bulk_view(self, request: HttpRequest, name: str) -> HttpResponse:
         """What the confirmation page of a bulk action posts to."""
@@ -181,15 +193,39 @@ class TaskAdminMixin(Base):
             raise PermissionDenied
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        tasks = self.get_queryset(request).filter(pk__in=confirm.posted_ids(request)).defer(*BLOBS)
-        confirm.carry_out(request, self, verb, list(tasks), confirm.reason_of(request))
-        return HttpResponseRedirect(self._address("changelist"))
+        asked = self._question(request, verb, confirm.posted_selection(request))
+        if not confirm.reason_of(request):
+            return confirm.confirmation(request, self, asked, error=confirm.NO_REASON)
+        task = confirm.carry_out_many(request, self, asked)
+        return HttpResponseRedirect(self._address("change", task.pk) if task else self._address("changelist"))
 
     def _confirm_many(self, request: HttpRequest, verb: Verb, queryset: TaskQuerySet) -> HttpResponse:
-        tasks = list(queryset.defer(*BLOBS).order_by("id")[: confirm.BULK_LIMIT])
-        full = len(tasks) == confirm.BULK_LIMIT
-        left_out = queryset.count() - len(tasks) if full else 0
-        return confirm.confirmation(request, self, verb, tasks, left_out=left_out)
+        """A whole list is frozen as its filters; what cannot be said so is named one by one, up to a limit."""
+        filters = self._filters(request)
+        if request.POST.get("select_across") == "1" and filters is not None:
+            return confirm.confirmation(request, self, self._question(request, verb, Selection.of_list(filters)))
+        ids = list(queryset.order_by("id").values_list("pk", flat=True)[:IDS_LIMIT])
+        left_out = queryset.count() - len(ids) if len(ids) == IDS_LIMIT else 0
+        return confirm.confirmation(
+            request, self, self._question(request, verb, Selection.of_ids(ids), left_out=left_out)
+        )
+
+    def _question(
+        self, request: HttpRequest, verb: Verb, selection: Selection, *, left_out: int = 0
+    ) -> confirm.Question:
+        if selection.ids or self._is_plain():
+            rows = selection.rows(request.user, self.get_queryset(request)).defer(*BLOBS)
+            return confirm.Question(verb, selection, rows, left_out=left_out)
+        raise PermissionDenied
+
+    def _filters(self, request: HttpRequest) -> dict[str, str] | None:
+        """What the list is narrowed by, if a task can narrow it so again, long after the request."""
+        given = {name: str(value) for name, value in request.GET.items() if name not in _OF_THE_PAGE and value}
+        return given if self._is_plain() and given.keys() <= FILTERS else None
+
+    def _is_plain(self) -> bool:
+        """Whether nobody has given this class rules of its own for what is listed, and what may be done to it."""
+        return all(getattr(type(self), name) is getattr(TaskAdminMixin, name) for name in _RULES)
 
     def _task(self, request: HttpRequest, task_id: UUID) -> Task:
         task: Task | None = self.get_queryset(request).select_related("owner").filter(pk=task_id).first()
@@ -214,8 +250,3 @@ class TaskAdminMixin(Base):
 @admin.register(Task)
 class TaskAdmin(TaskAdminMixin, admin.ModelAdmin):
     """The task list and the task page."""
-
-    def get_queryset(self, request: HttpRequest) -> TaskQuerySet:
-        rows = super().get_queryset(request)
-        match = getattr(request, "resolver_match", None)
-        return rows.defer(*BLOBS) if match and match.url_name == "taskcenter_task_changelist" else rows

@@ -3,6 +3,7 @@
     batches.py   what a slot does many times a second: claim, complete, hand back unbegun
     running.py   how an attempt ends otherwise: fail, crash, cancelled, snooze, hand back
     people.py    what people ask for: cancel, retry
+    crowds.py    the same of many tasks at once
     lost.py      what becomes of attempts whose worker is gone, one or many
     sweeps.py    what the passing of time asks for: promote, fail unknown
 
@@ -11,6 +12,7 @@ error. After the commit one log line is written and watchers are told that the r
 """
 
 from .batches import Turn, claim, complete, finish, hand_back_unbegun, log, tell, turn, with_note
+from .crowds import cancel_many, retry_many
 from .lost import NEXT, Recovered, judge, recover, recover_many
 from .moves import Failure, Outcome
 from .people import request_cancel, retry
@@ -23,6 +25,7 @@ __all__ = [
     "Outcome",
     "Recovered",
     "Turn",
+    "cancel_many",
     "cancelled",
     "claim",
     "complete",
@@ -39,6 +42,7 @@ __all__ = [
     "recover_many",
     "request_cancel",
     "retry",
+    "retry_many",
     "snooze",
     "tell",
     "turn",

@@ -91,7 +91,7 @@ def recover(task_id: uuid.UUID, attempt: int, *, actor: Any = None, reason: str 
     raise AssertionError  # pragma: no cover  the last try returns or raises
 
 
-def recover_many(claims: Sequence[Claim], woken: Counter[str]) -> Recovered:
+def recover_many(claims: Sequence[Claim], woken: Counter[str], *, reason: str = "") -> Recovered:
     """Put right what is still lost of these claims, in one transaction and a handful of statements.
 
     `woken` counts the pointers that each queue was given in this sweep: waiting tasks need waking, not a
@@ -102,7 +102,7 @@ def recover_many(claims: Sequence[Claim], woken: Counter[str]) -> Recovered:
     with transaction.atomic():
         rows = _lost().filter(id__in=wanted).order_by("id").taken(len(wanted))
         whole = _whole(claims, {row.id: row for row in rows}, done)
-        done.outcomes = _put_right(whole, woken)
+        done.outcomes = _put_right(whole, woken, reason=reason)
     return done
 
 

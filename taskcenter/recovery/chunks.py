@@ -58,8 +58,9 @@ class Swept:
 class Chunks:
     """The chunks of one sweep."""
 
-    def __init__(self, swept: Swept) -> None:
+    def __init__(self, swept: Swept, reason: str = "") -> None:
         self.swept = swept
+        self.reason = reason
         self.woken: Counter[str] = Counter()
 
     def put_right(self, claims: Sequence[Claim]) -> None:
@@ -68,7 +69,7 @@ class Chunks:
         Raises when it is the database that is away: then one row more or less makes no difference.
         """
         try:
-            done = lifecycle.recover_many(claims, self.woken)
+            done = lifecycle.recover_many(claims, self.woken, reason=self.reason)
         except DatabaseError as error:
             _raise_if_nobody_could(error)
             self._by_halves(claims, error)
@@ -89,7 +90,7 @@ class Chunks:
     def _alone(self, task: Task) -> None:
         """One task and what was claimed with it, waiting for whoever holds a part of that."""
         try:
-            self.swept.add(lifecycle.recover(task.id, task.attempt))
+            self.swept.add(lifecycle.recover(task.id, task.attempt, reason=self.reason))
         except DatabaseError as error:
             _raise_if_nobody_could(error)
             self.swept.errors += 1

@@ -40,10 +40,12 @@ class TaskRecovery:
     """Find, decide, act, log. Two at once, or one beside a normal finish, are harmless.
 
     `seconds` bounds the time for lost tasks: what is left over is for the next sweep, here or elsewhere.
+    `reason` is kept in the history of each.
     """
 
-    def __init__(self, *, seconds: float | None = None) -> None:
+    def __init__(self, *, seconds: float | None = None, reason: str = "") -> None:
         self.seconds = seconds
+        self.reason = reason
         self.chunk = CHUNK if seconds is None else SMALL_CHUNK
 
     def recover_stuck_tasks(self) -> Swept:
@@ -73,7 +75,7 @@ class TaskRecovery:
         """Put right all lost tasks, or some of them; thousands in a handful of statements and in bounded memory."""
         swept = Swept() if swept is None else swept
         deadline = None if self.seconds is None else time.monotonic() + self.seconds
-        chunks = Chunks(swept)
+        chunks = Chunks(swept, self.reason)
         for claims in pages(_lost(queue, begun_before, workers), self.chunk):
             chunks.put_right(claims)
             if deadline is not None and time.monotonic() > deadline:

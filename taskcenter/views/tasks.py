@@ -26,6 +26,7 @@ __all__ = ["task_cancel", "task_detail", "task_list", "task_retry"]
 
 PAGE_SIZE = 25
 REASON_LENGTH = 500
+ONCE_LENGTH = 64
 # Columns that a list never shows and that may hold a megabyte.
 BLOBS = ("args", "kwargs", "result", "metadata")
 
@@ -84,7 +85,9 @@ def _ask(request: HttpRequest, task_id: UUID, verb: str, move: Callable[..., lif
         if wants_json(request):
             return JsonResponse({"text": f"You may not {verb} this task."}, status=403)
         raise PermissionDenied(f"You may not {verb} this task.")
-    outcome = move(task.pk, actor=request.user, reason=request.POST.get("reason", "")[:REASON_LENGTH])
+    given = {name: request.POST.get(name, "").replace("\0", "") for name in ("reason", "once")}
+    once = given["once"][:ONCE_LENGTH]
+    outcome = move(task.pk, actor=request.user, reason=given["reason"][:REASON_LENGTH], once=once)
     if wants_json(request):
         return JsonResponse({"task": _frame(request.user, task), "text": outcome.text, "moved": outcome.moved})
     level = messages.SUCCESS if outcome.moved else messages.WARNING

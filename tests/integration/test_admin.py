@@ -343,7 +343,7 @@ def test_recover_says_why_nothing_was_to_be_done(admin_page, state, text):
 def test_confirming_too_late_is_harmless(admin_page):
     task = make_task(State.COMPLETED)
     for verb in VERBS:
-        assert admin_page.post(at(f"task_{verb}", task.pk)).status_code == 302
+        assert admin_page.post(at(f"task_{verb}", task.pk), {"reason": "x"}).status_code == 302
     assert Task.objects.get().rev == task.rev
 
 
@@ -360,6 +360,8 @@ def test_an_action_says_what_it_will_do_and_what_it_will_skip(admin_page):
     text = text_of(select(admin_page, "retry_selected", [*failed, done]))
     assert "Retry 25 tasks?" in text
     assert "and 5 more" in text
+    assert "<strong>25</strong> will be retried" in text
+    assert "<strong>1</strong> because it is completed" in text
     assert "Done before: it is completed" in text
     assert Task.objects.filter(state=State.FAILED).count() == 25
 
@@ -371,9 +373,11 @@ def test_a_confirmed_action_reports_how_many_it_did_and_skipped(admin_page, boss
     # Between the question and the answer somebody else retried one.
     Task.objects.filter(pk=tasks[0].pk).update(state=State.PENDING, finished_at=None)
     response = admin_page.post(at("task_bulk", "retry"), {"ids": ids, "reason": "Fixed"}, follow=True)
-    assert "4 retried, 1 skipped" in text_of(response)
+    assert "4 retried, 1 left alone (1: it is pending)." in text_of(response)
     assert Task.objects.filter(state=State.PENDING).count() == 5
-    assert LogEntry.objects.filter(user=boss).count() == 4
+    entry = LogEntry.objects.get()
+    assert (entry.user, entry.object_id, entry.object_repr) == (boss, None, "4 tasks")
+    assert entry.change_message == "Retry: 4 retried, 1 left alone (1: it is pending). Reason: Fixed"
     assert TaskEvent.objects.filter(kind=TaskEvent.Kind.RETRIED, text="Fixed", actor=boss).count() == 4
 
 
@@ -382,7 +386,7 @@ def test_the_permission_is_asked_again_for_each_object(admin_page, monkeypatch):
 
     mine, theirs = make_task(title="Mine"), make_task(title="Theirs")
     monkeypatch.setattr(TaskAdmin, "may", lambda *given: len(given) < 4 or given[3].title == "Mine")
-    admin_page.post(at("task_bulk", "cancel"), {"ids": f"{mine.pk},{theirs.pk}"})
+    admin_page.post(at("task_bulk", "cancel"), {"ids": f"{mine.pk},{theirs.pk}", "reason": "x"})
     assert set(Task.objects.values_list("title", "state")) == {("Mine", "cancelled"), ("Theirs", "pending")}
 
 
@@ -390,7 +394,7 @@ def test_tasks_out_of_sight_are_left_alone_in_bulk(client, settings):
     settings.TASKCENTER = {"VISIBLE": "tests.integration.test_admin.only_default"}
     client.force_login(make_staff(permissions=ALL))
     seen, hidden = make_task(), make_task(queue="analysis")
-    client.post(at("task_bulk", "cancel"), {"ids": f"{seen.pk},{hidden.pk}"})
+    client.post(at("task_bulk", "cancel"), {"ids": f"{seen.pk},{hidden.pk}", "reason": "x"})
     assert Task.objects.get(pk=seen.pk).state == State.CANCELLED
     assert Task.objects.get(pk=hidden.pk).state == State.PENDING
     assert client.get(at("task_cancel", hidden.pk)).status_code == 404
@@ -400,10 +404,11 @@ def only_default(user, queryset):
     return queryset.filter(queue="default")
 
 
-def test_selecting_all_of_a_long_list_takes_a_thousand(admin_page, monkeypatch):
-    monkeypatch.setattr("taskcenter.admin.confirm.BULK_LIMIT", 3)
+def test_all_of_a_list_that_cannot_be_frozen_is_taken_up_to_a_limit(admin_page, monkeypatch):
+    monkeypatch.setattr("taskcenter.admin.tasks.IDS_LIMIT", 3)
     tasks = [make_task() for _ in range(5)]
-    text = text_of(select(admin_page, "cancel_selected", tasks, select_across="1"))
+    chosen = {"action": "cancel_selected", "_selected_action": [tasks[0].pk], "select_across": "1"}
+    text = text_of(admin_page.post(f"{LIST}?priority=0", chosen))
     assert "Cancel 3 tasks?" in text
     assert "2 more were selected" in text
 

@@ -115,7 +115,8 @@ def test_recover_tasks_narrows_by_queue_age_and_task() -> None:
     assert str(there.id) in said("recover_tasks", "--queue", "analysis", "--dry-run")
     assert "No task is lost" in said("recover_tasks", "--older-than", "9999", "--dry-run")
     assert "Would be recovered" in said("recover_tasks", "--task", str(here.id), "--dry-run")
-    said("recover_tasks", "--task", str(here.id))
+    said("recover_tasks", "--task", str(here.id), "--reason", "The host is gone")
+    assert here.events.get(kind="recovered").text == "The host is gone"
     states = dict(Task.objects.values_list("queue", "state"))
     assert states == {"default": "pending", "analysis": "processing"}
 

@@ -125,7 +125,7 @@ def test_the_commands_say_what_they_did() -> None:
     assert row().paused_reason == "Maintenance"
     since = f"{timezone.localtime(row().paused_at):%Y-%m-%d %H:%M}"
     assert said("pause_queue", "default") == f"Queue default was paused before, since {since}: Maintenance\n"
-    assert said("resume_queue", "default") == "Queue default is open again.\n"
+    assert said("resume_queue", "default", "--reason", "Over") == "Queue default is open again.\n"
     assert row().paused_at is None
 
 

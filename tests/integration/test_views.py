@@ -175,6 +175,16 @@ def test_the_owner_retries_a_failed_task(ann_page, ann):
     assert (task.state, task.failures) == (State.PENDING, 0)
 
 
+def test_the_same_page_retries_one_failure_once(ann_page, ann):
+    task = make_task(State.FAILED, owner=ann)
+    once = re.search(r'name="once" value="([^"]+)"', text_of(ann_page.get(at("task-detail", task.pk))))[1]
+    for _ in range(2):
+        ann_page.post(at("task-retry", task.pk), {"once": once})
+        # It fails again before the second click comes.
+        Task.objects.filter(pk=task.pk).update(state=State.FAILED, finished_at=timezone.now())
+    assert Task.objects.get().events.filter(kind="retried").count() == 1
+
+
 @pytest.mark.parametrize(("name", "permission"), [("task-cancel", "cancel_task"), ("task-retry", "retry_task")])
 def test_others_need_the_permission_beside_the_sight(client, name, permission):
     task = make_task(State.PENDING if name == "task-cancel" else State.FAILED, owner=make_user())

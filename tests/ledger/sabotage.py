@@ -89,11 +89,36 @@ def _at_end(*, noted: bool) -> None:
     Desk.done = sabotaged  # type: ignore[method-assign]  # that is the sabotage
 
 
+def _at_chunk(*, committed: bool) -> None:
+    """In the middle of an operator's action on many tasks: before or behind the commit of a chunk."""
+    from taskcenter.operations import work
+
+    keep, chunk = work.Place.keep, work._chunk
+
+    def die_or_keep(self: Any, context: Any) -> None:
+        if self.seen > work.CHUNK and _pull([context.row.id]):
+            _die()
+        keep(self, context)
+
+    def chunk_and_die(context: Any, *args: Any) -> Any:
+        place = chunk(context, *args)
+        if place.seen > work.CHUNK and _pull([context.row.id]):
+            _die()
+        return place
+
+    if committed:
+        work._chunk = chunk_and_die
+    else:
+        work.Place.keep = die_or_keep  # type: ignore[method-assign]  # that is the sabotage
+
+
 _PLUGS: dict[str, Callable[[], None]] = {
     "claimed": lambda: _after_turn(lambda ended, turned: bool(turned.claimed) and not ended, _die),
     "begun": _before_body,
     "returned": lambda: _at_end(noted=False),
     "to be written": lambda: _at_end(noted=True),
     "written": lambda: _after_turn(lambda ended, turned: bool(ended and turned.claimed), _die),
+    "chunk undone": lambda: _at_chunk(committed=False),
+    "chunk done": lambda: _at_chunk(committed=True),
     "answer lost": lambda: _after_turn(lambda ended, turned: bool(ended and turned.claimed), _lose_the_answer),
 }

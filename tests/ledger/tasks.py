@@ -201,3 +201,21 @@ def segfault(context: TaskContext) -> None:
 @task
 def interrupted() -> None:
     raise KeyboardInterrupt
+
+
+@task(takes_context=True)
+def flop(context: TaskContext) -> None:
+    """Fail at once, each time."""
+    book().begin(context.row.id, context.attempt)
+    raise ValueError("a flop")
+
+
+@task(takes_context=True)
+def stumble(context: TaskContext) -> dict[str, int]:
+    """Fail the first time; then go on only when the test opens the attempt's gate."""
+    book().begin(context.row.id, context.attempt)
+    if context.attempt == 1:
+        raise ValueError("a stumble")
+    while not book().gate_is_open(context.attempt):
+        time.sleep(0.02)
+    return _close(context, 0)

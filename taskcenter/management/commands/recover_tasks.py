@@ -36,6 +36,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="Only say what would be done.")
+        parser.add_argument("--reason", default="", metavar="TEXT", help="Why; kept in each history.")
         parser.add_argument("--task", help="Only this task, by its id.")
         parser.add_argument("--queue", help="Only tasks of this queue.")
         parser.add_argument(
@@ -88,7 +89,7 @@ class Command(BaseCommand):
         if not is_chosen and (options["queue"] or options["older_than"]):
             text = "Nothing to recover: not lost, or not among those asked for."
             return _found([_line(task_id, moved=False, text=text)])
-        outcome = TaskRecovery().recover_task(task_id)
+        outcome = TaskRecovery().recover_task(task_id, reason=options["reason"])
         return _found([_line(task_id, moved=outcome.moved, text=outcome.text)])
 
     def _foresee(self, options: dict[str, Any]) -> dict[str, Any]:
@@ -103,7 +104,7 @@ class Command(BaseCommand):
         return _found(lines, states)
 
     def _lost(self, options: dict[str, Any]) -> dict[str, Any]:
-        recovery = TaskRecovery()
+        recovery = TaskRecovery(reason=options["reason"])
         if options["queue"] or options["older_than"]:
             swept = recovery.recover_lost(queue=options["queue"] or "", begun_before=_begun_before(options))
         else:

@@ -15,9 +15,10 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", help="The queue.")
+        parser.add_argument("--reason", default="", metavar="TEXT", help="Why; kept in the log.")
 
     def handle(self, **options: Any) -> None:
         [name] = require_queues([options["name"]])
         require_database()
-        said = "is open again." if TaskQueue(name).resume() else "was not paused."
+        said = "is open again." if TaskQueue(name).resume(options["reason"]) else "was not paused."
         self.stdout.write(f"Queue {name} {said}")
