@@ -18,7 +18,7 @@ from taskcenter.models import Task, TaskQuerySet
 from taskcenter.views.paging import CappedPaginator
 from taskcenter.views.timeline import took
 
-from . import confirm
+from . import confirm, stack
 from .filters import DefinitionFilter, QueueFilter, StateFilter
 from .task_list import BLOBS, TaskChangeList, cell, searched
 from .task_page import page_context
@@ -148,6 +148,7 @@ class TaskAdminMixin(Base):
         for name in VERBS:
             view = wrap(partial(self.verb_view, name=name))
             ours.append(path(f"<uuid:task_id>/{name}/", view, name=f"taskcenter_task_{name}"))
+        ours.append(path("<uuid:task_id>/stack/", wrap(self.stack_view), name="taskcenter_task_stack"))
         return [*ours, *super().get_urls()]
 
     def change_view(
@@ -157,6 +158,7 @@ class TaskAdminMixin(Base):
         task: Task | None = self.get_object(request, object_id)
         if task is not None and self.has_view_permission(request, task):
             context.update(page_context(task), title=task.label, subtitle="", verbs=self._offered(request, task))
+            context.update(stack.context(request, task), stack_url=self._address("stack", task.pk))
         return super().change_view(request, object_id, form_url, context)
 
     def verb_view(self, request: HttpRequest, task_id: UUID, name: str) -> HttpResponse:
@@ -169,6 +171,14 @@ class TaskAdminMixin(Base):
             confirm.carry_out(request, self, verb, [task], confirm.reason_of(request))
             return HttpResponseRedirect(self._address("change", task.pk))
         return confirm.confirmation(request, self, verb, [task])
+
+    def stack_view(self, request: HttpRequest, task_id: UUID) -> HttpResponse:
+        """POST asks the task's worker where it hangs; the answer is on its page."""
+        task = self._task(request, task_id)
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        stack.ask(request, self, task)
+        return HttpResponseRedirect(f"{self._address('change', task.pk)}#stack")
 
     def bulk_view(self, request: HttpRequest, name: str) -> HttpResponse:
         """What the confirmation page of a bulk action posts to."""

@@ -3,6 +3,7 @@
     batches.py   what a slot does many times a second: claim, complete, hand back unbegun
     running.py   how an attempt ends otherwise: fail, crash, cancelled, snooze, hand back
     people.py    what people ask for: cancel, retry
+    stack.py     where a running task hangs: the question and the answer
     sweeps.py    what the passing of time asks for: promote, recover, fail unknown
 
 Each function returns what came of it; that another attempt owns the row by now is an answer, not an
@@ -13,12 +14,15 @@ from .batches import Turn, claim, complete, finish, hand_back_unbegun, log, tell
 from .moves import Failure, Outcome
 from .people import request_cancel, retry
 from .running import cancelled, crash, fail, hand_back, snooze
+from .stack import answer_stack, ask_for_stack
 from .sweeps import fail_unknown, promote, recover
 
 __all__ = [
     "Failure",
     "Outcome",
     "Turn",
+    "answer_stack",
+    "ask_for_stack",
     "cancelled",
     "claim",
     "complete",
