@@ -9,6 +9,7 @@
     load.py       enqueues all the while, and keeps what was promised
     crew.py       workers and scheduler, started again when they die
     plugs.py      what is pulled
+    interrupts.py Ctrl-C
     verdict.py    the promises against the evidence; reads no database
     evidence.py   gathers it
     page.py       what a person is shown: text, JSON, HTML

@@ -6,7 +6,6 @@ Exit code 0: everything held. 1: a promise was broken, or a plug did not come ou
 from __future__ import annotations
 
 import argparse
-import signal
 import subprocess
 import sys
 import time
@@ -15,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
+
+from . import interrupts
 
 if TYPE_CHECKING:
     from .page import Drilled
@@ -28,7 +29,7 @@ Say = Callable[[str], None]
 
 def main() -> int:
     options = _options()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupts.listen()
     # What is told on the way must not stand in the page.
     out = sys.stdout if options.format == "text" or options.output else sys.stderr
     began = time.monotonic()
@@ -64,6 +65,7 @@ def _play(options: argparse.Namespace, say: Say) -> int:
         with stage() as made:
             return _on(made, options, say)
     except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
+        interrupts.check()  # Ctrl-C at a terminal reaches the programs that prepare a server as well
         sys.stderr.write(f"The drill could not be played: {error}\n")
         return COULD_NOT
 

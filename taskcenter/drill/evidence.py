@@ -39,6 +39,7 @@ def put_away(scene: Scene) -> tuple[list[str], list[str]]:
     astray = [f"{count} pointers stand in queue {queue}" for queue, count in (count_all(QUEUES) or {}).items() if count]
     # The supervisor's last look: workers that died a moment ago are retired by those that live.
     scene.until(lambda: Worker.objects.filter(stopped_at=None).count() == len(scene.crew.workers()), QUIET / 2)
+    scene.until(scene.is_complete)  # SIGTERM to one that is still starting would just end it
     leftovers = scene.crew.stop()
     TaskRecovery().delete_orphans()
     astray += [f"the hash of the pointer of {task_id} outlived its task" for task_id in hashes(QUEUES[0])]

@@ -63,7 +63,7 @@ def outcome(told: Pull) -> str:
         return "it did not come out, or hit nothing"
     if told.right_after is None:
         return "NOT put right in time"
-    return f"after {told.right_after:.1f} s {told.came}"
+    return f"put right after {told.right_after:.1f} s: {told.came}"
 
 
 def as_text(drilled: Drilled) -> str:
@@ -73,7 +73,8 @@ def as_text(drilled: Drilled) -> str:
 def _lines(drilled: Drilled) -> Iterator[str]:
     yield ""
     for finding in drilled.verdict.findings:
-        yield f"  {'held  ' if finding.held else 'BROKEN'}  {finding.promise} ({finding.seen})"
+        yield f"  {'held  ' if finding.held else 'BROKEN'}  {finding.promise}"
+        yield f"          {finding.seen}"
         yield from (f"            {text}" for text in finding.broken_by[:SHOWN])
         if len(finding.broken_by) > SHOWN:
             yield f"            and {len(finding.broken_by) - SHOWN} more"

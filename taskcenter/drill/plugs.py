@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from taskcenter.models import Task, TaskEvent, Worker
 
+from . import interrupts
 from .crew import SCHEDULER, SLOTS, WORKERS, Crew
 from .load import Load
 from .stage import Stage
@@ -72,6 +73,7 @@ class Scene:
         """Whether it came true in time, the crew being looked after; a database that is away is no answer."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
+            interrupts.check()
             self.crew.tend()
             try:
                 if condition():
@@ -139,7 +141,7 @@ def _slot_killed(scene: Scene, told: Pull) -> Callable[[], bool]:
             os.kill(one.pid, signal.SIGKILL)
             told.fired = True
         told.what = f"kill -9 of a slot of {name} (pid {one.pid}) in the middle of a task"
-    told.came = "the task had begun anew"
+    told.came = "the task began anew"
     return lambda: scene.begun_again(hit)
 
 
@@ -147,7 +149,7 @@ def _worker_killed(scene: Scene, told: Pull) -> Callable[[], bool]:
     name, hit = scene.caught()
     told.what = f"kill -9 of {name or 'a worker'} while it ran {_count(len(hit), 'task')}"
     told.fired = bool(hit) and scene.crew.kill9(name)
-    told.came = "all of them had begun anew"
+    told.came = "all of them began anew"
     return lambda: scene.begun_again(hit)
 
 
@@ -166,20 +168,21 @@ def _worker_frozen(scene: Scene, told: Pull) -> Callable[[], bool]:
     told.fired = scene.until(lambda: _taken_over(hit))
     taken = time.monotonic() - told.since
     scene.crew.thaw()
-    scene.until(lambda: Worker.objects.filter(pid=pid).count() > before)
-    ids = [one.task_id for one in hit]
-    late = TaskEvent.objects.filter(task_id__in=ids, kind=TaskEvent.Kind.SUPERSEDED)
-    told.came = f"others had taken over, after {taken:.1f} s; it woke, registered anew, and its tasks ended once"
-    scene.until(late.exists, 5)
+    # It need not: it may have woken after its tasks were taken over, and before its row was retired.
+    anew = scene.until(lambda: Worker.objects.filter(pid=pid).count() > before, AWAY)
+    late = TaskEvent.objects.filter(task_id__in=[one.task_id for one in hit], kind=TaskEvent.Kind.SUPERSEDED)
+    scene.until(late.exists, AWAY)
+    words = [f"others took over, {taken:.1f} s after the stop", "it woke" + (" and registered anew" if anew else "")]
     if late.exists():
-        told.came += f"; {_count(late.count(), 'late result')} of it set aside"
+        words.append(f"{_count(late.count(), 'late result')} of it set aside")
+    told.came = "; ".join(words)
     return lambda: scene.begun_again(hit)
 
 
 def _scheduler_killed(scene: Scene, told: Pull) -> Callable[[], bool]:
     told.fired = scene.until(lambda: scene.crew.pid(SCHEDULER)) and scene.crew.kill9(SCHEDULER)
     told.what = "kill -9 of the scheduler"
-    told.came = "new tasks had ended without it"
+    told.came = "new tasks ended without it"
     since = timezone.now()
     return lambda: scene.moves(since)
 
@@ -189,7 +192,7 @@ def _redis_flushed(scene: Scene, told: Pull) -> Callable[[], bool]:
         keys: int = client.dbsize()
         told.what = f"FLUSHALL of Redis, {keys} keys"
         told.fired = bool(keys) and bool(client.flushall())
-    told.came = "new tasks had ended"
+    told.came = "new tasks ended"
     since = timezone.now()
     return lambda: scene.moves(since)
 
@@ -202,7 +205,7 @@ def _redis_restarted(scene: Scene, told: Pull) -> Callable[[], bool]:
     scene.pause(AWAY / 3)
     scene.stage.valkey.restart()
     told.what = "kill -9 of Redis, nothing kept; started again, empty, a few seconds later"
-    told.came = "new tasks had ended" + (", some already while it was away" if moved else "")
+    told.came = "new tasks ended" + (", some already while it was away" if moved else "")
     back = timezone.now()
     return lambda: scene.moves(back)
 
@@ -214,7 +217,7 @@ def _postgres_restarted(scene: Scene, told: Pull) -> Callable[[], bool]:
     scene.pause(AWAY / 2)
     scene.stage.postgres.restart()
     told.what = f"kill -9 of PostgreSQL while {_count(len(hit), 'task')} ran; started again {AWAY / 2:g} s later"
-    told.came = "those had ended, and new ones too"
+    told.came = "those ended, and new ones too"
     back = timezone.now()
     return lambda: scene.moves(back) and not _still_running(hit)
 

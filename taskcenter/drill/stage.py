@@ -17,7 +17,7 @@ import redis
 from django.core.management import call_command
 from django.db import connections
 
-from . import servers
+from . import interrupts, servers
 from .ledger import VARIABLE, Ledger
 
 __all__ = ["Stage", "stage"]
@@ -67,13 +67,16 @@ def _start(stack: ExitStack, directory: Path) -> Stage:
     (directory / "logs").mkdir()
     valkey = servers.start_valkey(directory / "servers" / "v")
     stack.callback(valkey.stop)
+    interrupts.check()
     postgres = servers.start_postgres(directory / "servers" / "p")
     stack.callback(postgres.stop)
+    interrupts.check()
     with psycopg.connect(postgres.url, autocommit=True) as connection:
         connection.execute("CREATE DATABASE drill")
     made = Stage(directory, postgres, valkey, Ledger(directory / "ledger.sqlite3"))
     made.ledger.open_anew()
     _set_up_django(made)
+    interrupts.check()
     return made
 
 

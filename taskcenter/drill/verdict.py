@@ -99,7 +99,7 @@ def judge(evidence: Evidence) -> Verdict:
     table: list[tuple[str, str, Callable[[Evidence], Iterator[str]]]] = [
         (
             "Nothing is lost: every task whose commit was answered ended, and ended well",
-            f"{len(due):,} tasks; of {len(evidence.promises.ghosts)} that were rolled back nothing was left",
+            f"{len(due):,} tasks, and {len(evidence.promises.ghosts)} in transactions that were rolled back",
             _lost,
         ),
         (
@@ -118,10 +118,14 @@ def judge(evidence: Evidence) -> Verdict:
             f"{len(evidence.pulls)} plugs; the longest took {worst:g} s",
             _moves,
         ),
-        ("The database and Redis agree at the end", "no pointer without its task", _agree),
-        ("Nothing is left behind", "no processes, connections or worker rows", _left),
+        ("The database and Redis agree at the end", f"{_count(evidence.astray)} pointers without their task", _agree),
+        ("Nothing is left behind", f"{_count(evidence.leftovers)} processes, connections or worker rows", _left),
     ]
     return Verdict([Finding(promise, seen, list(rule(evidence))) for promise, seen, rule in table], evidence.pulls)
+
+
+def _count(found: list[str]) -> str:
+    return str(len(found) or "no")
 
 
 def _lost(evidence: Evidence) -> Iterator[str]:
@@ -131,7 +135,8 @@ def _lost(evidence: Evidence) -> Iterator[str]:
     for task_id, kind in evidence.due.items():
         row = evidence.rows.get(task_id)
         if row and row.state != "completed":
-            yield f"{task_id} {kind}: it is {row.state}, attempt {row.attempt}: {' '.join(row.error_message.split())[:200]}"
+            why = " ".join(row.error_message.split())[:200]
+            yield f"{task_id} {kind}: it is {row.state}, attempt {row.attempt}{why and ': '}{why}"
         if kind == "deliver" and row and task_id not in evidence.marks.effects:
             yield f"{task_id} {kind}: nothing was delivered"
     for task_id in evidence.rows.keys() - evidence.due.keys():
