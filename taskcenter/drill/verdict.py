@@ -104,7 +104,7 @@ def judge(evidence: Evidence) -> Verdict:
         ),
         (
             "Nothing lands twice: no attempt ran twice, and no late result was written over another",
-            f"{begun:,} attempts began; {marks.again} tasks done again, {evidence.superseded} late results set aside",
+            f"attempts: {begun:,}; done again: {marks.again}; late results set aside: {evidence.superseded}",
             _twice,
         ),
         (

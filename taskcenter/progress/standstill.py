@@ -75,12 +75,12 @@ def is_stalled(task: Task, progress: Stored | None, now: datetime | None = None)
 
 
 def patience_with(task: Task, progress: Stored | None) -> float | None:
-    """Seconds that this attempt may be silent; None when nothing is known to measure it by."""
+    """Seconds that this attempt may be silent, beside `FLOOR`; None when nothing is known to measure it by."""
     own = _own_pause(progress)
     usual = usual_pause(task.definition)
     if usual is None and (progress is None or progress.seq < ENOUGH):
         return None
-    return max(FLOOR, TIMES * max(own, usual or 0.0))
+    return TIMES * max(own, usual or 0.0)
 
 
 def usual_pause(definition: str) -> float | None:

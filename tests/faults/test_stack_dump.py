@@ -52,8 +52,8 @@ def begun(stack: Stack, definition: Any, *arguments: Any) -> str:
 def test_its_stack_names_the_function(stack: Stack, definition: Any, arguments: Any, place: str) -> None:
     stack.worker()
     task_id = begun(stack, definition, *arguments)
-    assert place in dumped(task_id, "--reason", "it hangs")
-    assert place in dumped(task_id), "once more"
+    assert dumped(task_id, "--reason", "it hangs").count(place) == 1
+    assert dumped(task_id).count(place) == 1, "once more, and only what is new"
 
     task = Task.objects.get(id=task_id)
     assert (task.state, task.attempt) == ("processing", 1)

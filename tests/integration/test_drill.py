@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import tempfile
@@ -13,7 +14,7 @@ import psutil
 import pytest
 
 from taskcenter.drill.plugs import PLUGS
-from tests.processes import Process, manage
+from tests.processes import Process, manage, wait_for
 
 # Addresses where nobody answers: a drill that looked for the site's own servers would not come far.
 NOWHERE = {
@@ -87,13 +88,21 @@ def test_one_that_is_interrupted_puts_everything_away(
 ) -> None:
     drill = play("--seconds", "5")
     drill.wait_for_line(moment, 60)
-    drill.popen.send_signal(number)
-    drill.popen.send_signal(number)  # one who is impatient
+    os.killpg(drill.pid, number)  # as a terminal does
+    os.killpg(drill.pid, number)  # one who is impatient
     assert drill.wait(60) == 130
     assert "Interrupted" in drill.output()
     assert "Traceback" not in drill.output()
     assert not list(place.iterdir())
     assert not living(place)
+
+
+def test_one_that_is_killed_leaves_no_process(play: Callable[..., Process], place: Path) -> None:
+    drill = play("--seconds", "5")
+    drill.wait_for_line(r"1/7 ", 60)
+    assert living(place)
+    os.kill(drill.pid, signal.SIGKILL)
+    wait_for(lambda: not living(place), 30, "all that it had started has ended")
 
 
 def test_one_that_cannot_start_says_why_and_ends_with_2(play: Callable[..., Process], place: Path) -> None:

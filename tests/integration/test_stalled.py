@@ -122,7 +122,9 @@ def test_a_definition_may_say_so_itself() -> None:
 
 def test_lost_and_cancelling_come_first_and_the_waiting_are_not_stalled() -> None:
     completed(10)
-    assert shown(running(500, silent_worker=300)) == "lost"
+    lost = running(500, silent_worker=300)
+    assert shown(lost) == "lost"
+    assert not snapshots(Task.objects.filter(id=lost.id))[0].stalled, "its page says that the worker lives"
     assert shown(running(500, cancel_requested_at=ago(1))) == "cancelling"
     assert shown(make_task(attempted_at=ago(500))) == "pending"
 
