@@ -28,6 +28,8 @@ PATIENCE = 60.0
 """Seconds that things may take to be as they should: a net for slow machines, never a measure."""
 EACH = 10.0
 """Seconds that one plug takes, on the whole."""
+TRIES = 5
+"""How often one strikes until it hits a task that had not just ended."""
 AWAY = 3.0
 """Seconds that a server stays away."""
 LONG = ("nap", "walk")
@@ -133,43 +135,64 @@ def _is_long(definition: str) -> bool:
     return definition.rpartition(".")[2] in LONG
 
 
+def _struck(scene: Scene, strike: Callable[[str, list[Running]], list[Running]]) -> tuple[str, list[Running]]:
+    """Strike at a worker in the middle of its work: its name, and what was hit and had not just come to its end."""
+    name = ""
+    for _ in range(TRIES):
+        name, running = scene.caught()
+        aimed = strike(name, running) if running else []
+        under_way = set(scene.stage.ledger.under_way())
+        if hit := [one for one in aimed if one in under_way]:
+            return name, hit
+        scene.crew.thaw()
+        scene.until(scene.is_complete)
+    return name, []
+
+
 def _slot_killed(scene: Scene, told: Pull) -> Callable[[], bool]:
-    name, running = scene.caught()
-    hit = [scene.rng.choice(running)] if running else []
-    for one in hit:
+    def strike(_: str, running: list[Running]) -> list[Running]:
+        one = scene.rng.choice(running)
         with contextlib.suppress(ProcessLookupError):
             os.kill(one.pid, signal.SIGKILL)
-            told.fired = True
-        told.what = f"kill -9 of a slot of {name} (pid {one.pid}) in the middle of a task"
+            return [one]
+        return []
+
+    name, hit = _struck(scene, strike)
+    told.fired = bool(hit)
+    told.what = f"kill -9 of a slot of {name or 'a worker'} in the middle of a task"
     told.came = "the task began anew"
     return lambda: scene.begun_again(hit)
 
 
 def _worker_killed(scene: Scene, told: Pull) -> Callable[[], bool]:
-    name, hit = scene.caught()
+    name, hit = _struck(scene, lambda name, running: running if scene.crew.kill9(name) else [])
+    told.fired = bool(hit)
     told.what = f"kill -9 of {name or 'a worker'} while it ran {_count(len(hit), 'task')}"
-    told.fired = bool(hit) and scene.crew.kill9(name)
     told.came = "all of them began anew"
     return lambda: scene.begun_again(hit)
 
 
 def _worker_frozen(scene: Scene, told: Pull) -> Callable[[], bool]:
     """Its tasks are taken over meanwhile; then it wakes, and writes what it no longer may."""
-    name, hit = scene.caught()
+    before = set(Worker.objects.values_list("id", flat=True))
+
+    def strike(name: str, running: list[Running]) -> list[Running]:
+        scene.crew.freeze(name)
+        return running
+
+    name, hit = _struck(scene, strike)
     told.what = (
         f"SIGSTOP of {name or 'a worker'} and its slots beyond STALE_AFTER, while it ran {_count(len(hit), 'task')}"
     )
     if not hit:
         return lambda: False
     pid = scene.crew.pid(name)
-    before = Worker.objects.filter(pid=pid).count()
-    scene.crew.freeze(name)
     told.since = time.monotonic()
     told.fired = scene.until(lambda: _taken_over(hit))
     taken = time.monotonic() - told.since
     scene.crew.thaw()
     # It need not: it may have woken after its tasks were taken over, and before its row was retired.
-    anew = scene.until(lambda: Worker.objects.filter(pid=pid).count() > before, AWAY)
+    anew = scene.until(lambda: Worker.objects.filter(pid=pid).exclude(id__in=before).exists(), AWAY)
     late = TaskEvent.objects.filter(task_id__in=[one.task_id for one in hit], kind=TaskEvent.Kind.SUPERSEDED)
     scene.until(late.exists, AWAY)
     words = [f"others took over, {taken:.1f} s after the stop", "it woke" + (" and registered anew" if anew else "")]

@@ -194,9 +194,9 @@ def test_the_command_becomes_the_drill_with_settings_of_its_own(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--seconds", "0"), "it must be from 1 to 86,400"),
-        (("--seconds", "nan"), "it must be from 1 to 86,400"),
-        (("--seconds", "soon"), "invalid _seconds value|invalid"),
+        (("--seconds", "0"), "it must be a number from 1 to 86,400"),
+        (("--seconds", "nan"), "it must be a number from 1 to 86,400"),
+        (("--seconds", "soon"), "it must be a number from 1 to 86,400, not 'soon'"),
         (("--format", "pdf"), "invalid choice: 'pdf'"),
         (("--output", "/nowhere/at/all.html"), "cannot be written: name a file in a folder that exists"),
         (("--output", "/"), "cannot be written"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import sys
@@ -50,10 +51,10 @@ class Command(BaseCommand):
 
 
 def _seconds(given: str) -> float:
-    seconds = float(given)
-    if not 1 <= seconds <= 24 * 3600:
-        raise ArgumentTypeError("it must be from 1 to 86,400")
-    return seconds
+    with contextlib.suppress(ValueError):
+        if 1 <= float(given) <= 24 * 3600:
+            return float(given)
+    raise ArgumentTypeError(f"it must be a number from 1 to 86,400, not {given!r}")
 
 
 def _require_packages() -> None:
