@@ -16,7 +16,7 @@ SECONDS ?= 600
 TASKS ?= 100000
 
 # They bring databases of their own: once is enough.
-ONCE := tests/integration/test_demo.py tests/integration/test_installed_wheel.py
+ONCE := tests/integration/test_demo.py tests/integration/test_drill.py tests/integration/test_installed_wheel.py
 
 BIN := $(VENV)/bin
 MANAGE := $(BIN)/python manage.py

@@ -82,6 +82,9 @@ class TaskDefinition(DjangoTask):
     """Attempts that may die with their process; None: `TASKCENTER["MAX_CRASHES"]`."""
     backoff: Exponential | Backoff = Exponential(base=5, cap=600)
     """Seconds between a failure and the next try."""
+    stalled_after: float | Literal["usual"] | None = "usual"
+    """Seconds without progress after which a running task is shown as stalled; "usual": by the pace of its
+    latest completed tasks; None: never. Of the definition: it cannot be changed for one task."""
     owner: Any = None
     """The user this task works for."""
     title: str = ""
@@ -119,6 +122,8 @@ class TaskDefinition(DjangoTask):
         """
         if isinstance(run_after, timedelta):
             run_after = timezone.now() + run_after
+        if "stalled_after" in changes:
+            raise InvalidTask("stalled_after is for all tasks of a definition: set it in @task, not in using().")
         given = {key: value for key, value in changes.items() if value is not None}
         if isinstance(given.get("metadata"), dict):
             given["metadata"] = tuple(given["metadata"].items())
@@ -188,6 +193,7 @@ def task(
     max_attempts: int | None = ...,
     max_crashes: int | None = ...,
     backoff: Exponential | Backoff | list[float] = ...,
+    stalled_after: float | Literal["usual"] | None = ...,
     title: str = ...,
     tags: Sequence[str] = ...,
 ) -> Callable[[F], TaskDefinition]: ...
@@ -243,6 +249,8 @@ def _problems(definition: TaskDefinition) -> Iterator[str]:
     given = definition
     if given.timeout is not None and not (_is_number(given.timeout) and given.timeout > 0):
         yield f"timeout must be a number of seconds greater than 0, or None for no limit; not {given.timeout!r}."
+    if not _is_stalled_after(given.stalled_after):
+        yield f'stalled_after must be a number of seconds greater than 0, "usual" or None; not {given.stalled_after!r}.'
     if given.max_attempts is not None and not _is_count(given.max_attempts, least=1):
         yield f"max_attempts must be a whole number of at least 1, not {given.max_attempts!r}."
     if given.max_crashes is not None and not _is_count(given.max_crashes, least=0):
@@ -287,6 +295,10 @@ def _is_number(value: Any) -> bool:
 
 def _is_count(value: Any, *, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= COUNT_LIMIT
+
+
+def _is_stalled_after(value: Any) -> bool:
+    return value is None or value == "usual" or (_is_number(value) and value > 0)
 
 
 def _is_backoff(value: Any) -> bool:

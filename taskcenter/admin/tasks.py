@@ -21,7 +21,7 @@ from taskcenter.operations.selection import FILTERS
 from taskcenter.views.paging import CappedPaginator
 from taskcenter.views.timeline import took
 
-from . import confirm
+from . import confirm, stack
 from .filters import DefinitionFilter, QueueFilter, StateFilter
 from .task_list import BLOBS, TaskChangeList, cell
 from .task_page import page_context
@@ -157,6 +157,7 @@ class TaskAdminMixin(Base):
         for name in VERBS:
             view = wrap(partial(self.verb_view, name=name))
             ours.append(path(f"<uuid:task_id>/{name}/", view, name=f"taskcenter_task_{name}"))
+        ours.append(path("<uuid:task_id>/stack/", wrap(self.stack_view), name="taskcenter_task_stack"))
         return [*ours, *super().get_urls()]
 
     def change_view(
@@ -168,6 +169,7 @@ class TaskAdminMixin(Base):
             context.update(
                 page_context(task, request.user), title=task.label, subtitle="", verbs=self._offered(request, task)
             )
+            context.update(stack.context(request, task), stack_url=self._address("stack", task.pk))
         return super().change_view(request, object_id, form_url, context)
 
     def verb_view(self, request: HttpRequest, task_id: UUID, name: str) -> HttpResponse:
@@ -183,6 +185,14 @@ class TaskAdminMixin(Base):
         asked = confirm.Question(verb, Selection.of_ids([task.pk]), rows, single=task)
         error = confirm.NO_REASON if request.method == "POST" else ""
         return confirm.confirmation(request, self, asked, error=error)
+
+    def stack_view(self, request: HttpRequest, task_id: UUID) -> HttpResponse:
+        """POST asks the task's worker where it hangs; the answer is on its page."""
+        task = self._task(request, task_id)
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        stack.ask(request, self, task)
+        return HttpResponseRedirect(f"{self._address('change', task.pk)}#stack")
 
     def bulk_view(self, request: HttpRequest, name: str) -> HttpResponse:
         """What the confirmation page of a bulk action posts to."""

@@ -5,6 +5,7 @@
     people.py    what people ask for: cancel, retry
     crowds.py    the same of many tasks at once
     lost.py      what becomes of attempts whose worker is gone, one or many
+    stack.py     where a running task hangs: the question and the answer
     sweeps.py    what the passing of time asks for: promote, fail unknown
 
 Each function returns what came of it; that another attempt owns the row by now is an answer, not an
@@ -17,6 +18,7 @@ from .lost import NEXT, Recovered, judge, recover, recover_many
 from .moves import Failure, Outcome
 from .people import request_cancel, retry
 from .running import cancelled, crash, fail, hand_back, snooze
+from .stack import answer_stack, ask_for_stack
 from .sweeps import fail_unknown, promote
 
 __all__ = [
@@ -25,6 +27,8 @@ __all__ = [
     "Outcome",
     "Recovered",
     "Turn",
+    "answer_stack",
+    "ask_for_stack",
     "cancel_many",
     "cancelled",
     "claim",

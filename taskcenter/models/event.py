@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Self
 
 from django.conf import settings
 from django.db import IntegrityError, models, transaction
+from django.db.models import OuterRef, Q, Subquery
 from django.utils import timezone
 
 from . import bulk
@@ -33,6 +34,9 @@ _LINE_COLUMNS = {
     "worker_id": "uuid",
     "signed": "boolean",
 }
+
+
+STACK_KINDS = ("stack", "stack_asked")
 
 
 class TaskEventQuerySet(models.QuerySet["TaskEvent"]):
@@ -88,9 +92,40 @@ class TaskEventQuerySet(models.QuerySet["TaskEvent"]):
         by = bulk.given(self.model, "actor", getattr(actor, "pk", None))
         bulk.execute(self.db, _TELL_MANY, _LINE_COLUMNS, lines, at=at, actor=by)
 
+    def asks_for_stack(self, task: Task) -> bool:
+        """Whether somebody asked where the present attempt hangs and has no answer yet."""
+        newest = self.about_stacks().filter(task_id=task.id, attempt=task.attempt).order_by("-seq").first()
+        return newest is not None and newest.kind == TaskEvent.Kind.STACK_ASKED
+
+    def about_stacks(self) -> Self:
+        """Questions for stacks and their answers."""
+        return self.filter(kind__in=STACK_KINDS)
+
     def _top(self, task_id: uuid.UUID) -> int:
         top: int = self.filter(task_id=task_id).aggregate(top=models.Max("seq", default=0))["top"]
         return top
+
+
+class Wish(NamedTuple):
+    """What somebody wants of an attempt that runs."""
+
+    task_id: uuid.UUID
+    attempt: int
+    cancelled: bool
+    """That it stops."""
+    wants_stack: bool
+    """To see where it hangs."""
+
+
+def wishes(task_ids: Iterable[uuid.UUID]) -> list[Wish]:
+    """What people want of these tasks, as far as they run: one query, which finds nothing as a rule."""
+    own = TaskEvent.objects.about_stacks().filter(task=OuterRef("pk"), attempt=OuterRef("attempt"))
+    newest = Subquery(own.order_by("-seq").values("kind")[:1])
+    running = Task.objects.processing().filter(id__in=task_ids).annotate(newest=newest)
+    asks = Q(newest=TaskEvent.Kind.STACK_ASKED)
+    found = running.filter(Q(cancel_requested_at__isnull=False) | asks)
+    rows = found.values_list("id", "attempt", "cancel_requested_at", "newest")
+    return [Wish(id_, attempt, at is not None, kind == TaskEvent.Kind.STACK_ASKED) for id_, attempt, at, kind in rows]
 
 
 class TaskEvent(models.Model):
@@ -108,6 +143,8 @@ class TaskEvent(models.Model):
         RETRIED = "retried", "Retried"
         RECOVERED = "recovered", "Recovered"
         SUPERSEDED = "superseded", "Late result set aside"
+        STACK_ASKED = "stack_asked", "Stack asked"
+        STACK = "stack", "Stack dumped"
         STAGE = "stage", "Stage"
         LOG = "log", "Log"
 
@@ -128,6 +165,10 @@ class TaskEvent(models.Model):
 
     class Meta:
         default_permissions = ("view",)
+        # Workers look there every second, also in a history of a hundred thousand lines.
+        indexes = (
+            models.Index(fields=("task", "seq"), name="taskcenter_event_stacks", condition=Q(kind__in=STACK_KINDS)),
+        )
         constraints = (models.UniqueConstraint(fields=("task", "seq"), name="taskcenter_event_order"),)
 
     def __str__(self) -> str:

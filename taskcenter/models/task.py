@@ -253,7 +253,7 @@ class Task(models.Model):
         """What people call this task: its title, or the last part of its definition's name."""
         return self.title or self.definition.rpartition(".")[2]
 
-    def shown(self, *, worker_alive: bool = True) -> str:
+    def shown(self, *, worker_alive: bool = True, stalled: bool = False) -> str:
         """The state for people; derived, never stored."""
         if self.state == State.SCHEDULED and self.failures:
             return Shown.RETRYING
@@ -262,4 +262,6 @@ class Task(models.Model):
                 return Shown.LOST
             if self.cancel_requested_at:
                 return Shown.CANCELLING
+            if stalled:
+                return Shown.STALLED
         return self.state

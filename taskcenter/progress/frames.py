@@ -15,6 +15,7 @@ from taskcenter.models import Report, Task, TaskQuerySet
 from taskcenter.models.worker import stale_before
 from taskcenter.states import FINAL, State
 
+from . import standstill
 from .store import TEXT_LIMIT, Stored, read_many
 
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ class Snapshot:
     task: Task
     stored: Stored | None = None
     worker_alive: bool = True
+    stalled: bool = False
+    """Its worker lives, and its progress has stood still for longer than is usual."""
     report: tuple[int, Any] | None = None
     """Primary key and owner of the newest final report."""
     _made: dict[Viewer, dict[str, Any]] = field(default_factory=dict, init=False, compare=False, repr=False)
@@ -93,8 +96,10 @@ class Snapshot:
         return self.task.rev, self.task.attempt, seq
 
     def progressed(self, stored: Stored) -> Snapshot:
-        """The same with newer progress."""
-        return replace(self, stored=stored)
+        """The same with newer progress; it stands still as before unless that has moved."""
+        known = _newest(self.task, self.stored)
+        stalled = self.stalled and known is not None and stored.moved_at == known.moved_at
+        return replace(self, stored=stored, stalled=stalled)
 
     def frame(self, viewer: Viewer) -> dict[str, Any]:
         """The frame for that person; made once, however many pages they have open."""
@@ -102,13 +107,17 @@ class Snapshot:
         if made is None:
             url = _url("report-detail", self.report[0]) if self.report and viewer.reads(self.report[1]) else None
             can = viewer.actions(self.task)
-            made = frame(self.task, self.stored, worker_alive=self.worker_alive, can=can, report_url=url)
+            alive, stalled = self.worker_alive, self.stalled
+            made = frame(self.task, self.stored, worker_alive=alive, stalled=stalled, can=can, report_url=url)
             self._made[viewer] = made
         return made
 
 
 def snapshots(queryset: TaskQuerySet) -> list[Snapshot]:
-    """Snapshots of these tasks, in their order: three queries and one round trip to Redis, however many."""
+    """Snapshots of these tasks, in their order: three queries and one round trip to Redis, however many.
+
+    And one query a minute per definition of which a task has been silent for a while (see standstill.py).
+    """
     tasks = list(queryset.defer(*_HEAVY))
     ids = [task.id for task in tasks]
     running = [task.id for task in tasks if task.state == State.PROCESSING]
@@ -118,7 +127,12 @@ def snapshots(queryset: TaskQuerySet) -> list[Snapshot]:
     reports = Report.objects.final().filter(task_id__in=ids).order_by("attempt")
     newest = {task_id: (pk, owner) for task_id, pk, owner in reports.values_list("task_id", "pk", "owner_id")}
     told = read_many(task.id for task in tasks if task.state in _BEGUN)
-    return [Snapshot(task, told.get(str(task.id)), task.id not in lost, newest.get(task.id)) for task in tasks]
+    return [_snapshot(task, told.get(str(task.id)), task.id not in lost, newest.get(task.id)) for task in tasks]
+
+
+def _snapshot(task: Task, stored: Stored | None, worker_alive: bool, report: tuple[int, Any] | None) -> Snapshot:
+    stalled = worker_alive and standstill.is_stalled(task, _newest(task, stored))
+    return Snapshot(task, stored, worker_alive, stalled, report)
 
 
 def frames(user: Any, queryset: TaskQuerySet) -> list[dict[str, Any]]:
@@ -132,6 +146,7 @@ def frame(
     stored: Stored | None = None,
     *,
     worker_alive: bool = True,
+    stalled: bool = False,
     can: Sequence[str] = (),
     report_url: str | None = None,
 ) -> dict[str, Any]:
@@ -151,7 +166,7 @@ def frame(
         "attempt": task.attempt,
         "seq": progress.seq if progress else 0,
         "state": str(task.state),
-        "shown": str(task.shown(worker_alive=worker_alive)),
+        "shown": str(task.shown(worker_alive=worker_alive, stalled=stalled)),
         "progress": 1.0 if task.state == State.COMPLETED else fraction,
         **details,
         "max_attempts": task.max_attempts,

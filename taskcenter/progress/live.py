@@ -21,6 +21,7 @@ from taskcenter.states import State
 
 from . import store
 from .pace import Pace
+from .standstill import Pauses
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -54,6 +55,7 @@ class TaskProgress:
         self._details: dict[str, Any] = {"message": "", "stage": "", "done": None, "total": None, "unit": ""}
         self._extra: dict[str, Any] = {}
         self._pace = Pace()
+        self._pauses = Pauses()
         self._seq = 0
         self._due = 0.0
         self._row_due = monotonic() + ROW_GAP
@@ -227,13 +229,15 @@ class TaskProgress:
 
     def _stored(self, seq: int) -> store.Stored:
         details = {**self._details, "eta_s": self._pace.eta(), "rate": self._pace.rate()}
+        now = store.now_text()
+        told = (self._fraction, *(self._details[name] for name in ("message", "stage", "done")))
         return store.Stored(
             attempt=self.attempt,
             seq=seq,
             progress=self._fraction,
             status=str(State.PROCESSING),
-            metadata={**self._kept_extra(), **details},
-            updated_at=store.now_text(),
+            metadata={**self._kept_extra(), **details, **self._pauses.after(monotonic(), now, told)},
+            updated_at=now,
         )
 
     def _kept_extra(self) -> dict[str, Any]:

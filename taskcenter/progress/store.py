@@ -65,6 +65,11 @@ class Stored:
         """Of two, the one with the higher order is newer."""
         return self.attempt, self.seq
 
+    @property
+    def moved_at(self) -> str:
+        """When it last told anything new; ISO 8601. Whoever does not say so moved when it told."""
+        return str(self.metadata.get("moved_at") or self.updated_at)
+
     def details(self) -> dict[str, Any]:
         """What a browser is told beside the fraction: texts cut short, numbers finite."""
         return {name: _clean(name, self.metadata.get(name)) for name in DETAILS}
@@ -108,6 +113,7 @@ class Stored:
     def from_message(cls, given: Mapping[str, Any]) -> Stored:
         """What was published. Raises KeyError or TypeError when it is something else."""
         metadata = {name: given[name] for name in DETAILS if given.get(name) is not None}
+        metadata["moved_at"] = given.get("moved_at")
         return cls(
             attempt=int(given["attempt"]),
             seq=int(given["seq"]),
@@ -134,6 +140,7 @@ def publish(task_id: UUID | str, stored: Stored) -> int | None:
         "progress": stored.progress,
         **stored.details(),
         "updated_at": stored.updated_at,
+        "moved_at": stored.moved_at,
     }
     arguments: list[str | int] = [
         stored.attempt,

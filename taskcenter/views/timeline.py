@@ -36,6 +36,8 @@ TONES = {
     TaskEvent.Kind.RETRIED: "processing",
     TaskEvent.Kind.RECOVERED: "processing",
     TaskEvent.Kind.SUPERSEDED: "lost",
+    TaskEvent.Kind.STACK_ASKED: "stalled",
+    TaskEvent.Kind.STACK: "stalled",
 }
 
 

@@ -11,6 +11,7 @@ bell.py       pointers: what wakes a slot
 trouble.py    what a slot does while a server is away
 desk.py       what a slot has in hand, and the helper thread that sees to it that nobody waits
 story.py      one task's way through a slot
+stacks.py     where a running task hangs, for a person who asks
 aftermath.py  what is written when a slot has died
 page.py       the shared memory through which parent and slot see each other
 process.py    what the operating system is told about a slot

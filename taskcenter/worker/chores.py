@@ -15,19 +15,21 @@ from taskcenter.conf import get_settings
 from taskcenter.definitions import known_names
 from taskcenter.models import Task, Worker
 from taskcenter.models.clock import Steps
+from taskcenter.models.event import wishes
 from taskcenter.recovery import TaskRecovery, lifelines
 
 from . import aftermath
 from .family import Family
 from .outage import DATABASE, Outages
 from .page import Attempt
+from .stacks import Stacks
 
 __all__ = ["Chores"]
 
 logger = logging.getLogger("taskcenter")
 
 ASK = 1.0
-"""Seconds between two questions for cancels, and between two looks at this host's other workers."""
+"""Seconds between two questions for what people want of running tasks, and two looks at this host's other workers."""
 STOPPED_BY_RQ = "Stopped by a command from RQ."
 
 
@@ -42,6 +44,7 @@ class Chores:
         self.lifeline: lifelines.Lifeline | None = None
         self.cancels: list[uuid.UUID] = []
         """Tasks that somebody wants stopped, by RQ's commands."""
+        self.stacks = Stacks()
         self._asked_at = 0.0
         self._beat_at: float | None = None
         self._judge_from = 0.0
@@ -56,9 +59,11 @@ class Chores:
             self.outages.attempt(DATABASE, self._cancel)
         if now >= self._asked_at + ASK:
             self._asked_at = now
-            self.outages.attempt(DATABASE, self._pass_on_cancels)
+            self.outages.attempt(DATABASE, self._pass_on_wishes)
             if lifelines.broken():
                 self.outages.attempt(DATABASE, self._recover_neighbours)
+        if self.stacks.look():
+            self.outages.attempt(DATABASE, self._tell_stacks)
         if self._is_beat_due(now) and self.outages.attempt(DATABASE, self._beat):
             self.outages.attempt(DATABASE, self._sweep)
             self.outages.attempt(DATABASE, self._hand_back_unknown)
@@ -144,15 +149,23 @@ class Chores:
             outcome = lifecycle.request_cancel(self.cancels[0], reason=STOPPED_BY_RQ)
             logger.info("RQ asked to stop task %s: %s", self.cancels.pop(0), outcome.text)
 
-    def _pass_on_cancels(self) -> None:
+    def _pass_on_wishes(self) -> None:
+        """What people want of the tasks that run here: that they stop, or a look at their stacks."""
         children = {(running.task_id, running.attempt): child for child, running in self.family.busy()}
         if not children:
             return
         ids = [task_id for task_id, _ in children]
-        asked = Task.objects.processing().filter(id__in=ids, cancel_requested_at__isnull=False)
-        for attempt in asked.values_list("id", "attempt"):
-            if attempt in children:
-                children[attempt].tell_cancelled(attempt)
+        for wish in wishes(ids):
+            attempt = (wish.task_id, wish.attempt)
+            child = children.get(attempt)
+            if child is not None and wish.cancelled:
+                child.tell_cancelled(attempt)
+            if child is not None and wish.wants_stack:
+                self.stacks.ask(attempt, child.pid, child.stack)
+        close_old_connections()
+
+    def _tell_stacks(self) -> None:
+        self.stacks.tell()
         close_old_connections()
 
     def _sweep(self) -> None:

@@ -20,6 +20,7 @@ from .memory import memory_used
 from .page import Attempt, Page, Running
 from .process import kill_group
 from .slot import Slot
+from .stacks import StackFile
 
 __all__ = ["Child", "Family", "Limits"]
 
@@ -53,6 +54,7 @@ class Child:
 
     def __init__(self) -> None:
         self.page = Page()
+        self.stack = StackFile()
         self.pid = 0
         self.born = self.next_birth = 0.0
         self.retired = False
@@ -150,6 +152,7 @@ class Family:
             patience.be_patient_again()
             patience.heed_silence()
             wire.quick_client.cache_clear()
+            child.stack.register()
             limits = {"max_tasks": self.limits.max_tasks, "max_memory": self.limits.max_memory}
             Slot(child.page, self.queues, name=self.name, burst=burst, **limits).main(parent)
         except BaseException:

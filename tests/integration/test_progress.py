@@ -13,6 +13,7 @@ import redis
 from asgiref.sync import async_to_sync
 from django.contrib.auth.models import AnonymousUser
 from django.db import transaction
+from django.utils import timezone
 
 from taskcenter.models import Task
 from taskcenter.progress import (
@@ -120,6 +121,7 @@ def test_each_write_is_published_whole(client: redis.Redis) -> None:
     told = heard(pubsub)
     assert told.keys() == {
         "id", "attempt", "seq", "progress", "message", "stage", "done", "total", "unit", "eta_s", "rate", "updated_at",
+        "moved_at",
     }  # fmt: skip
     assert (told["id"], told["attempt"], told["seq"]) == (str(task.id), 1, 1)
     assert (told["progress"], told["message"], told["done"], told["total"]) == (0.5, 'say "hi"', 5, 10)
@@ -221,7 +223,8 @@ def test_without_redis_a_task_is_held_up_once_and_the_row_still_knows() -> None:
 def test_frames_of_many_tasks_cost_the_same_few_queries(client: redis.Redis, django_assert_num_queries: Any) -> None:
     user = make_user()
     alive = make_worker()
-    tasks = [make_task(State.PROCESSING, worker=alive, owner=user) for _ in range(5)]
+    began = timezone.now()  # of those that have been silent for long one more thing is asked
+    tasks = [make_task(State.PROCESSING, worker=alive, owner=user, attempted_at=began) for _ in range(5)]
     TaskProgress(tasks[0].id, 1).set(0.5, "reading")
     done = make_task(State.COMPLETED, owner=user)
     report = make_report(done)

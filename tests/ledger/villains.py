@@ -5,7 +5,9 @@ from __future__ import annotations
 import ctypes
 import itertools
 import math
+import signal
 import sys
+import threading
 import time
 from typing import Any
 
@@ -147,3 +149,63 @@ def _close(context: TaskContext) -> dict[str, int]:
     context.report(title="Villain", data={"attempt": context.attempt})
     book().end(context.row.id, context.attempt)
     return {"attempt": context.attempt}
+
+
+@task(takes_context=True)
+def stuck_in_sleep(context: TaskContext) -> None:
+    book().begin(context.row.id, context.attempt)
+    _asleep_for_ever()
+
+
+@task(takes_context=True)
+def stuck_in_c(context: TaskContext) -> None:
+    """In a loop written in C that keeps Python's lock and looks for no signals."""
+    book().begin(context.row.id, context.attempt)
+    _count_for_ever()
+
+
+@task(takes_context=True)
+def threaded(context: TaskContext) -> None:
+    """Starts a thread, whose stack is of less interest than its own."""
+    beside = threading.Thread(target=_beside_the_task, daemon=True)
+    beside.start()
+    book().begin(context.row.id, context.attempt)
+    _in_the_task()
+
+
+@task(takes_context=True)
+def own_signals(context: TaskContext) -> dict[str, int]:
+    """Uses the two signals that are there for the use of programs."""
+    heard: list[int] = []
+    for number in (signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, lambda number, _: heard.append(number))
+    book().begin(context.row.id, context.attempt)
+    while len(heard) < 2:
+        time.sleep(0.02)
+    return _close(context)
+
+
+@task(takes_context=True)
+def deaf_signals(context: TaskContext) -> dict[str, int]:
+    """Has every signal do what it does by default, as some libraries have it, and goes on at its gate."""
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGTERM, signal.SIGALRM}:
+        signal.signal(number, signal.SIG_DFL)
+    book().begin(context.row.id, context.attempt)
+    _wait_for_gate(context)
+    return _close(context)
+
+
+def _asleep_for_ever() -> None:
+    time.sleep(10**6)
+
+
+def _count_for_ever() -> None:
+    sum(itertools.repeat(0, 10**13))
+
+
+def _beside_the_task() -> None:
+    threading.Event().wait()
+
+
+def _in_the_task() -> None:
+    threading.Event().wait()
