@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from importlib import import_module
 
 from django.apps import AppConfig
@@ -15,13 +14,9 @@ class TaskCenterConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import checks, redrive  # noqa: F401, PLC0415 checks registers itself; models must be loaded first
-        from .compat import InvalidTask  # noqa: PLC0415 as above
+        from . import checks  # noqa: F401, PLC0415 registers itself; models must be loaded first
         from .conf import get_settings  # noqa: PLC0415 as above
-        from .exceptions import ConfigurationError  # noqa: PLC0415 as above
 
-        with suppress(ConfigurationError, ImportError, InvalidTask):  # which the system checks name
-            redrive.definition()
         autodiscover_modules("tasks")
         for name in get_settings().TASK_MODULES:
             import_module(name)

@@ -23,8 +23,8 @@ from . import lifecycle, progress
 from .compat import task_backends
 from .conf import redis_queues
 from .context import TaskContext
-from .definitions import TaskDefinition, backend_alias, find, task
-from .exceptions import AlreadyEnqueued, UnknownDefinition
+from .definitions import TaskDefinition, backend_alias, find
+from .exceptions import AlreadyEnqueued
 from .models import FailureGroup, Task, TaskEvent, TaskQuerySet
 from .states import LIVE, State
 
@@ -93,16 +93,8 @@ def start(group: FailureGroup, *, actor: Any = None, reason: str) -> Started:
 
 
 def definition() -> TaskDefinition:
-    """The definition of redrives, registered when it is first asked for: at start, by the app.
-
-    Not a decorator: this room must load where `TASKS` is not set up, and settings say which queues there are.
-    """
-    try:
-        return find(f"{redrive.__module__}.{redrive.__qualname__}")
-    except UnknownDefinition:
-        queue = next(iter(_queues()), "default")
-        made = task(queue_name=queue, takes_context=True, priority=100, max_attempts=10, max_crashes=MOST_CRASHES)
-        return made(redrive)
+    """The definition of redrives, which `taskcenter.tasks` registers. Raises UnknownDefinition where that cannot be."""
+    return find(f"{redrive.__module__}.{redrive.__qualname__}")
 
 
 def redrive(context: TaskContext, fingerprint: str, reason: str, *, is_limited: bool = False) -> dict[str, Any]:

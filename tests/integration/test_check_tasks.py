@@ -24,7 +24,7 @@ from taskcenter.scheduler import DUTIES
 from taskcenter.states import FINAL, State
 from tests.factories import make_task
 from tests.integration.test_claim_plan import walk
-from tests.ledger.tasks import add, echo, fragile, hold
+from tests.ledger.tasks import add, echo, fragile, hold, plain
 from tests.processes import Process
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -96,10 +96,10 @@ def test_a_definition_that_is_gone() -> None:
 
 
 def test_a_definition_that_may_have_moved_is_pointed_at() -> None:
-    waiting("shop.tasks.add")
+    waiting("shop.tasks.plain")
     [problem] = problems()
-    assert problem["data"]["moved_to"] == [add.module_path]
-    assert f"It does define {add.module_path}." in problem["text"]
+    assert problem["data"]["moved_to"] == [plain.module_path]
+    assert f"It does define {plain.module_path}." in problem["text"]
 
 
 @pytest.mark.parametrize(

@@ -495,7 +495,7 @@ LOW = 'RQ_QUEUES={"low": {"URL": "redis://127.0.0.1:1/0"}}'
         ("", []),
         ('TASKS={"default": {"BACKEND": "django.tasks.backends.dummy.NoSuchBackend"}}', []),
         (f'TASKS={{{OURS}, "QUEUES": ["elsewhere"]}}}}, {LOW}', []),
-        (f"TASKS={{{OURS}}}}}, {LOW}", [(NAME, "low")]),
+        (f"TASKS={{{OURS}}}}}, {LOW}", [(NAME, "low"), ("taskcenter.tasks.operate", "low")]),
     ],
     ids=["no tasks", "not ours", "queues that do not fit", "no queue of the name default"],
 )
