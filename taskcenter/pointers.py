@@ -8,6 +8,7 @@ hash, so that a stock RQ worker can run it and django-rq's pages can show it.
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -54,6 +55,9 @@ Waiting rows need waking, not mirroring: each pointer wakes one slot, which then
 left. More of them than a queue has slots wake nobody, and cost eight microseconds each.
 """
 
+FULL_FOR = 0.01
+"""Seconds for which a queue that had enough pointers is believed to have some still."""
+
 Pointer = tuple[UUID, str]
 """A task's id and its queue."""
 
@@ -87,9 +91,10 @@ def wake(task_id: UUID, queue: str) -> None:
     """Put a new task's pointer at the end of its queue, and wait for no answer: a request waits for this.
 
     Whether the last one arrived is heard before the next is sent. One that was lost costs time, as any
-    lost pointer does: idle slots look by themselves, and the sweep pushes again.
+    lost pointer does: idle slots look by themselves, and the sweep pushes again. None is sent to a queue
+    that had `ENOUGH` just now: whoever takes those off claims until nothing is left.
     """
-    if redis_is_trusted():
+    if redis_is_trusted() and time.monotonic() >= _full_until.get(queue, 0.0):
         try_redis(lambda client: _send(client, queue, [task_id], wait=False), queue=queue)
 
 
@@ -118,7 +123,7 @@ def _send(client: redis.Redis, queue: str, ids: list[UUID], *, wait: bool) -> bo
     jobs = [f"{RQ_KEY_PREFIX}:job:{PREFIX}{task_id.hex}" for task_id in ids]
     keys = (Queue.redis_queues_keys, queue_key(queue), *jobs)
     with _line(client) as line:
-        line.send("EVAL", PUSH, len(keys), *keys, queue, utcformat(datetime.now(UTC)))
+        line.send(queue, "EVAL", PUSH, len(keys), *keys, queue, utcformat(datetime.now(UTC)))
         if wait:
             line.hear()
     return True
@@ -133,22 +138,25 @@ class _Line:
     def __init__(self, client: redis.Redis) -> None:
         self._pool = client.connection_pool
         self._connection: Any = self._pool.get_connection()
-        self._is_owed = False
-        """Whether an answer has not been heard yet."""
+        self._owed: tuple[str, float] | None = None
+        """The queue of a push whose answer has not been heard yet, and when it was sent."""
 
-    def send(self, *command: str | int) -> None:
+    def send(self, queue: str, *command: str | int) -> None:
         """Send it once the answer to the last is known. Raises what Redis said to that, when it refused."""
-        if self._is_owed:
+        if self._owed:
             with suppress(redis.exceptions.ConnectionError):  # it has gone away since; the next line says if it is back
                 self.hear()
         if self._is_closed():
             self._connection.disconnect()
+        self._owed = queue, time.monotonic()
         self._connection.send_command(*command)
-        self._is_owed = True
 
     def hear(self) -> None:
-        self._is_owed = False
-        self._connection.read_response()
+        """The answer: how long that queue's list was then."""
+        queue, sent = self._owed or ("", 0.0)
+        self._owed = None
+        if self._connection.read_response() >= ENOUGH:
+            _full_until[queue] = sent + FULL_FOR
 
     def close(self) -> None:
         """After an error, of which an answer may still be under way."""
@@ -163,6 +171,8 @@ class _Line:
             return True
 
 
+_full_until: dict[str, float] = {}
+"""Queues that had enough pointers when they were last pushed to, until when that is believed."""
 _idle: WeakKeyDictionary[redis.Redis, list[_Line]] = WeakKeyDictionary()
 # A fork must not talk on the connections of the process it came from.
 os.register_at_fork(after_in_child=_idle.clear)
@@ -186,6 +196,7 @@ def _line(client: redis.Redis) -> Iterator[_Line]:
 
 PUSH = f"""
 redis.call('SADD', KEYS[1], KEYS[2])
+local length
 for i = 3, #KEYS do
   local hex = string.sub(KEYS[i], -32)
   local id = string.sub(hex, 1, 8) .. '-' .. string.sub(hex, 9, 12) .. '-' .. string.sub(hex, 13, 16)
@@ -194,8 +205,9 @@ for i = 3, #KEYS do
     'data', '["{FUNCTION}", null, ["' .. id .. '"], {{}}]', 'description', '{FUNCTION}(\\'' .. id .. '\\')',
     'status', 'queued', 'timeout', '-1')
   redis.call('EXPIRE', KEYS[i], {LIFETIME})
-  redis.call('RPUSH', KEYS[2], '{PREFIX}' .. hex)
+  length = redis.call('RPUSH', KEYS[2], '{PREFIX}' .. hex)
 end
+return length
 """
 """Pointers of one queue as one command: half the work of a pipeline here, and all of them or none there.
 

@@ -6,16 +6,18 @@ import logging
 import os
 import socket
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from threading import Event, Thread
 
 from django.db import DatabaseError, InterfaceError, connections
 
-from taskcenter import lifecycle
+from taskcenter import lifecycle, pointers
 from taskcenter.conf import get_settings
 from taskcenter.definitions import known_names
 from taskcenter.models import Task, Worker
+from taskcenter.recovery import TaskRecovery
 
 from . import story
 
@@ -36,7 +38,14 @@ def run_pointer(task_id: str) -> str:
         claimed = lifecycle.claim([queue], known_names(), worker_id)
         if not claimed:
             return "Nothing was waiting."
+        _bring_more(queue)
         return story.run(claimed[0], RowListener(claimed[0])).text
+
+
+def _bring_more(queue: str) -> None:
+    """Waiting tasks have a thousand pointers at most, and each wakes a stock worker once: the last brings the next."""
+    if pointers.count_all([queue]) == Counter({queue: 0}):
+        TaskRecovery().push_missing_pointers()
 
 
 class RowListener:

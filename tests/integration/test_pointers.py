@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import uuid
 import warnings
 from typing import Any
@@ -117,6 +118,21 @@ def test_a_server_that_came_back_meanwhile_is_woken(valkey: ValkeyServer, settin
     with redis.Redis.from_url(valkey.url) as client:
         wait_for(lambda: len(listed(client)) == 1)
     assert redis_is_trusted()
+
+
+def test_a_queue_that_has_enough_is_left_alone_for_a_moment(
+    redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pointers, "FULL_FOR", 3600.0)
+    monkeypatch.setattr(pointers, "_full_until", {})
+    pointers.push([(uuid.uuid4(), "default") for _ in range(pointers.ENOUGH - 1)])
+    for _ in range(20):  # the second of them hears how many there are
+        pointers.wake(uuid.uuid4(), "default")
+    wait_for(lambda: len(listed(redis_client)) == pointers.ENOUGH + 1)
+
+    monkeypatch.setattr(pointers, "_full_until", {"default": time.monotonic()})
+    pointers.wake(uuid.uuid4(), "default")
+    wait_for(lambda: len(listed(redis_client)) == pointers.ENOUGH + 2)
 
 
 def test_threads_that_push_at_once_do_not_mix_their_answers(redis_client: redis.Redis) -> None:

@@ -20,8 +20,9 @@ from taskcenter import lifecycle
 from taskcenter.models import Task, TaskEvent, Worker
 from taskcenter.pointers import pointer_id, push, queue_key
 from taskcenter.recovery import TaskRecovery
+from taskcenter.worker import run_pointer
 from tests.ledger.book import Book
-from tests.ledger.tasks import add, boom, deaf, endless, flaky, hold, listen, mark
+from tests.ledger.tasks import add, boom, deaf, endless, flaky, hold, listen, mark, plain
 from tests.processes import Process, wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -147,3 +148,13 @@ def test_rqs_hard_kill_of_a_deaf_task_is_recovered_too(stock: Start, book: Book)
     wait_for(lambda: TaskRecovery().recover_stuck_tasks().recovered, 20, "its task was found")
     kinds = set(TaskEvent.objects.filter(task_id=task.id).values_list("kind", flat=True))
     assert {"crashed", "recovered"} <= kinds
+
+
+def test_the_last_pointer_taken_brings_the_next_ones(redis_client: redis.Redis) -> None:
+    """Each wakes a stock worker once, and a queue is given a thousand at most."""
+    ids = [plain.enqueue(1).id for _ in range(3)]
+    redis_client.flushall()
+    run_pointer(ids[0])
+    assert redis_client.llen(queue_key("default")) == 2
+    run_pointer(ids[1])
+    assert redis_client.llen(queue_key("default")) == 2, "while there are some none is brought"
