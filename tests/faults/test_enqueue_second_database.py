@@ -35,6 +35,7 @@ def _second(stack: Stack, settings: Any, tmp_path: Path) -> Iterator[None]:
     call_command("migrate", database=ALIAS, verbosity=0)
     settings.DATABASE_ROUTERS = [Router()]
     yield
+    settings.DATABASE_ROUTERS = []
     connections[ALIAS].close()
     del connections[ALIAS]
     del connections.settings[ALIAS]
