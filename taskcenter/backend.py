@@ -5,6 +5,7 @@ The rows are imported when they are first needed, so that a `models.py` may impo
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -61,15 +62,17 @@ class TaskCenterBackend(BaseTaskBackend):
 
     def enqueue(self, task: Any, args: Any, kwargs: Any) -> TaskResult:
         """A row in the caller's transaction, a pointer when it commits."""
-        from .enqueue import enqueue  # noqa: PLC0415 see the top of this file
+        from .enqueue import place  # noqa: PLC0415 see the top of this file
 
         self.validate_task(task)
         try:
-            row, is_new = enqueue(task, args, kwargs)
+            placed = place(task, args, kwargs)
         except NotJSON:
-            row, is_new = enqueue(task, _as_django_takes_it(args), _as_django_takes_it(kwargs))
-        result = self.result_of(row, task)
-        if is_new and is_heard(task_enqueued):
+            placed = place(task, _as_django_takes_it(args), _as_django_takes_it(kwargs))
+        if placed.holder is not None:
+            return self.result_of(placed.holder, task)
+        result = self._result_of_new(placed.draft, task)
+        if is_heard(task_enqueued):
             task_enqueued.send(type(self), task_result=result)
         return result
 
@@ -126,6 +129,23 @@ class TaskCenterBackend(BaseTaskBackend):
         # How Django's own backends fill this field of a frozen class.
         object.__setattr__(result, "_return_value", row.result)
         return result
+
+    def _result_of_new(self, draft: dict[str, Any], definition: TaskDefinition) -> TaskResult:
+        """The same of a task that was just written, without making a row of it."""
+        return TaskResult(
+            task=definition,
+            id=str(draft["id"]),
+            status=TaskResultStatus.READY,
+            enqueued_at=draft["created_at"],
+            started_at=None,
+            finished_at=None,
+            last_attempted_at=None,
+            args=json.loads(draft["args"]),
+            kwargs=json.loads(draft["kwargs"]),
+            backend=self.alias,
+            errors=[],
+            worker_ids=[],
+        )
 
 
 def _errors(row: Task) -> list[TaskError]:

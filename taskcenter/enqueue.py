@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, overload
+from typing import Any, NamedTuple, TypeVar, overload
 
 from django.contrib.auth import get_user_model
 from django.db import router, transaction
@@ -26,7 +26,7 @@ from .payload import packed, packed_together
 from .pointers import ENOUGH
 from .states import State
 
-__all__ = ["Built", "enqueue", "enqueue_many", "key_hash"]
+__all__ = ["Built", "Placed", "enqueue", "enqueue_many", "key_hash", "place"]
 
 T = TypeVar("T")
 
@@ -63,8 +63,29 @@ class Built(Sequence[T]):
         return f"<{type(self).__name__}: {self._length} items>"
 
 
+class Placed(NamedTuple):
+    """What came of enqueueing one task."""
+
+    draft: Draft
+    holder: Task | None
+    """The live task that holds its unique key and stays, instead of a new one."""
+    alias: str
+    owner: Any
+
+    @property
+    def row(self) -> Task:
+        """Made when somebody looks at it: most callers want no more than the id."""
+        return self.holder or _row(self.alias, self.draft, self.owner)
+
+
 def enqueue(definition: TaskDefinition, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Task, bool]:
-    """One task; and whether it is new: for a `unique_key` that a live task holds see `on_conflict`.
+    """See place(): the task's row, and whether it is new."""
+    placed = place(definition, args, kwargs)
+    return placed.row, placed.holder is None
+
+
+def place(definition: TaskDefinition, args: Sequence[Any], kwargs: dict[str, Any]) -> Placed:
+    """Enqueue one task; for a `unique_key` that a live task holds see `on_conflict`.
 
     Raises InvalidPayload before anything is written; AlreadyEnqueued for `on_conflict="raise"`.
     """
@@ -73,11 +94,9 @@ def enqueue(definition: TaskDefinition, args: Sequence[Any], kwargs: dict[str, A
     draft["id"] = uuid7()
     draft["args"], draft["kwargs"] = _packed_call(args, kwargs)
     holder = _write(alias, draft, definition.on_conflict)
-    if holder is not None:
-        return holder, False
-    if draft["state"] == State.PENDING:
+    if holder is None and draft["state"] == State.PENDING:
         after_commit(pointers.wake, draft["id"], draft["queue"], using=alias)
-    return _row(alias, draft, definition.owner), True
+    return Placed(draft, holder, alias, definition.owner)
 
 
 def enqueue_many(definition: TaskDefinition, arguments: Sequence[dict[str, Any]]) -> Built[Task]:

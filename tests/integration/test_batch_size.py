@@ -68,3 +68,24 @@ def test_whoever_listens_to_ends_hears_of_each_before_the_next_begins(slot: Slot
     finally:
         task_finished.disconnect(listener)
     assert slot._batch_size() == 64
+
+
+@pytest.mark.parametrize(
+    ("seconds", "size"), [(0.00001, None), (0.003, 4), (BATCH_SECONDS / 5, 2), (BATCH_SECONDS / 3, 1), (0.05, None)]
+)
+def test_half_as_many_are_claimed_ahead_where_another_thread_has_the_time(
+    slot: Slot, seconds: float, size: int | None
+) -> None:
+    after_runs(slot, seconds)
+    want = slot._want_ahead()
+    assert (want.limit if want else None) == size
+
+
+def test_a_slot_that_is_to_end_or_to_pause_claims_nothing_ahead(slot: Slot) -> None:
+    after_runs(slot, 0.01)
+    for name in ("stopping", "paused"):
+        setattr(slot.page, name, True)
+        assert slot._want_ahead() is None
+        setattr(slot.page, name, False)
+    slot.max_tasks, slot.ran = 100, 98
+    assert slot._want_ahead() is None, "one is in hand, and one may be claimed: no batch"
