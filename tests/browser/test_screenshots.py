@@ -11,10 +11,10 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from analysis.models import Analysis
 from analysis.samples import SAMPLES
-from taskcenter.models import Task
+from taskcenter.models import FailureGroup, Task
 from tests.factories import make_staff, make_user
 from tests.ledger.book import Book
-from tests.ledger.tasks import boom, hold
+from tests.ledger.tasks import boom, hold, mark
 
 from .audit import faults_of
 from .steps import PATIENCE, upload
@@ -130,4 +130,41 @@ def test_the_admin_is_readable_everywhere(
         found += [fault for fault in audited(page, name) if "task-progress" in fault or "tc-" in fault]
     book.open_gate(1)
     assert Task.objects.count() == 2
+    assert found == []
+
+
+def test_what_operators_ask_and_confirm_is_readable(
+    lenient: BrowserContext,
+    login: Callable[..., None],
+    screenshot: Callable[[Page, str], None],
+    process: Callable[..., Any],
+) -> None:
+    """Why a task waits, what failed alike, and what an action on many would do."""
+    login(make_staff("root", is_superuser=True), lenient)
+    page = lenient.new_page()
+    waiting = mark.using(title="A waiting one", queue_name="analysis").enqueue()
+    failed = [boom.using(title=f"Order {number}").enqueue(f"order {number} has no lines") for number in range(3)]
+    process("rqworker", "default")
+    page.goto(f"/admin/taskcenter/task/{failed[-1].id}/change/")
+    expect(page.locator("task-progress").first).to_have_attribute("state", "failed", timeout=PATIENCE)
+    group = FailureGroup.objects.get().fingerprint
+    found = []
+
+    def keep(name: str, address: str = "") -> None:
+        if address:
+            page.goto(address)
+        screenshot(page, name)
+        found.extend(fault for fault in audited(page, name) if "task-progress" in fault or "tc-" in fault)
+
+    keep("admin-waiting", f"/admin/taskcenter/task/{waiting.id}/change/")
+    keep("admin-failures", "/admin/taskcenter/failuregroup/")
+    keep("admin-failure", f"/admin/taskcenter/failuregroup/{group}/change/")
+    keep("admin-redrive", f"/admin/taskcenter/failuregroup/{group}/redrive/")
+    page.goto("/admin/taskcenter/task/")
+    page.set_viewport_size({"width": 1280, "height": 800})  # the last pictures were narrow ones
+    page.locator("#action-toggle").check()
+    page.get_by_label("Action:").select_option("retry_selected")
+    page.get_by_role("button", name="Run").or_(page.get_by_role("button", name="Go")).first.click()
+    expect(page.get_by_label("Reason")).to_be_visible()
+    keep("admin-retry-many")
     assert found == []
