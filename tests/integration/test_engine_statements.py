@@ -68,6 +68,24 @@ def test_the_order_holds_across_queues_and_the_limit_cuts_behind_the_best(engine
     assert claim(engine, "default", "analysis") == []
 
 
+@pytest.mark.parametrize("queues", [("default",), ("default", "analysis")])
+@pytest.mark.parametrize("limit", [1, 10])
+def test_ahead_of_its_time_only_what_was_there_by_then_is_claimed(
+    engine: Engine, queues: tuple[str, ...], limit: int
+) -> None:
+    """Else it would look as if it had begun before it was made, or was due."""
+    at = timezone.now() - timedelta(seconds=1)
+    old = make_task(created_at=at - timedelta(seconds=1))
+    ahead = want(*queues, limit=limit)._replace(at=at)
+    for newer in ({"created_at": at + timedelta(seconds=0.5)}, {"run_after": at + timedelta(seconds=0.5)}):
+        best = make_task(**{"created_at": at - timedelta(seconds=1), **newer}, priority=9)
+        assert engine.turn((), ahead).claimed == [], "the best comes first, or nobody"
+        best.delete()
+    make_task(priority=-9, queue="elsewhere")
+    assert [row.id for row in engine.turn((), ahead).claimed] == [old.id]
+    assert fresh(old).attempted_at == fresh(old).started_at == at
+
+
 def test_a_claim_writes_what_the_fence_needs_and_reads_the_whole_row(engine: Engine) -> None:
     owner = make_user()
     task = make_task(

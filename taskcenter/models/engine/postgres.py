@@ -78,6 +78,9 @@ cand AS MATERIALIZED (
 pick AS MATERIALIZED (
     SELECT t.id, t.priority, {careful} FROM cand JOIN taskcenter_task t ON t.id = cand.id
     WHERE t.state = 'pending' ORDER BY cand.priority DESC, cand.id LIMIT {limit} FOR UPDATE OF t SKIP LOCKED)"""
+# Claimed ahead, a row is said to have been attempted a while ago: it must have been there then, and due.
+_NEWER = ", (t.created_at > %(at)s::timestamptz OR coalesce(t.run_after > %(at)s::timestamptz, false)) AS newer"
+_NONE_NEWER = " AND NOT EXISTS (SELECT 1 FROM pick WHERE newer)"
 _CHOOSE = """,
 chosen AS (
     SELECT id FROM pick WHERE NOT careful
@@ -87,7 +90,7 @@ got AS (
     UPDATE taskcenter_task t SET state = 'processing', rev = t.rev + 1, attempt = t.attempt + 1,
         worker_id = %(worker)s::uuid, attempted_at = coalesce(%(at)s::timestamptz, statement_timestamp()),
         started_at = coalesce(t.started_at, %(at)s::timestamptz, statement_timestamp()), run_after = NULL
-    FROM {chosen} chosen WHERE t.id = chosen.id RETURNING {columns})"""
+    FROM {chosen} chosen WHERE t.id = chosen.id{unless} RETURNING {columns})"""
 _LIMITS = f"""
 UNION ALL SELECT {", ".join(["NULL"] * _WIDTH)}, {_LIMITED} WHERE EXISTS (
     SELECT 1 FROM taskcenter_queue q WHERE q.name = ANY(%(queues)s::text[]) AND q.max_running IS NOT NULL)"""  # noqa: S608 constants
@@ -123,6 +126,8 @@ class Shape(NamedTuple):
     claims: str = ""
     """"", "queue" or "queues"."""
     limit: int = 0
+    ahead: bool = False
+    """Whether the time of the attempts is given, and so only rows will do that are older."""
 
 
 @cache
@@ -144,8 +149,9 @@ def statement(shape: Shape) -> str:
 def _claiming(shape: Shape) -> str:
     pick = _PICK_QUEUES if shape.claims == "queues" else _PICK_ONE_QUEUE
     choose, chosen = (_CHOOSE, "chosen") if shape.limit > 1 else ("", "pick")
-    picked = pick.format(careful=_CAREFUL, limit=shape.limit, look=shape.limit + EXTRA)
-    return picked + choose + _TAKE.format(chosen=chosen, columns=_COLUMNS)
+    careful, unless = (_CAREFUL + _NEWER, _NONE_NEWER) if shape.ahead else (_CAREFUL, "")
+    picked = pick.format(careful=careful, limit=shape.limit, look=shape.limit + EXTRA)
+    return picked + choose + _TAKE.format(chosen=chosen, unless=unless, columns=_COLUMNS)
 
 
 def _held_now() -> str | None:
@@ -250,7 +256,8 @@ def _finishing(ended: Sequence[Ended]) -> tuple[Shape, dict[str, Any]]:
 
 
 def _wishing(shape: Shape, want: Want) -> Shape:
-    return shape._replace(claims="queue" if len(want.queues) == 1 else "queues", limit=want.limit)
+    claims = "queue" if len(want.queues) == 1 else "queues"
+    return shape._replace(claims=claims, limit=want.limit, ahead=want.at is not None)
 
 
 def _attempts(claimed: Sequence[Claimed]) -> dict[str, Any]:

@@ -75,6 +75,8 @@ class ReferenceEngine:
             found += self._tasks.claimable([queue], want.definitions).taken(room) if room > 0 else []
         found.sort(key=lambda task: (-task.priority, task.id))
         best = found[: want.limit]
+        if want.at and any(max(filter(None, (task.created_at, task.run_after))) > want.at for task in best):
+            return []  # see the other engines
         careful = [task for task in best if task.interrupted or task.crashes or not task.max_crashes]
         return [task for task in best if task not in careful] + careful[:1]
 

@@ -29,7 +29,10 @@ class Want(NamedTuple):
     worker_id: UUID
     limit: int = 1
     at: datetime | None = None
-    """What the claimed shall have as `attempted_at`; now, if it is not said (see `worker/desk.py`)."""
+    """What the claimed shall have as `attempted_at`; now, if it is not said (see `worker/desk.py`).
+
+    None of them is claimed if the best of them were not all there and due by then.
+    """
 
 
 class Claimed(NamedTuple):

@@ -36,6 +36,8 @@ _TAKE = """
 UPDATE taskcenter_task SET state = 'processing', rev = rev + 1, attempt = attempt + 1, worker_id = ?,
     attempted_at = ?, started_at = coalesce(started_at, ?), run_after = NULL
 WHERE id IN ({ids}) RETURNING {columns}"""
+_NEWER = "SELECT 1 FROM taskcenter_task WHERE id IN ({ids}) AND (created_at > ? OR run_after > ?) LIMIT 1"
+"""Claimed ahead, a row is said to have been attempted a while ago: it must have been there then, and due."""
 _HAND_BACK = """
 UPDATE taskcenter_task SET state = 'pending', rev = rev + 1, interrupted = interrupted + 1, worker_id = NULL,
     started_at = CASE WHEN failures + crashes + interrupted = 0 THEN NULL ELSE started_at END
@@ -89,7 +91,7 @@ class SQLiteEngine:
 
     def _claim(self, database: Any, want: Want, moment: str) -> list[Claimed]:
         ids = _chosen(self._candidates(database, want), want.limit)
-        if not ids:
+        if not ids or (want.at and database.execute(_NEWER.format(ids=_marks(ids)), (*ids, moment, moment)).fetchone()):
             return []
         take = _TAKE.format(ids=_marks(ids), columns=", ".join(COLUMNS))
         rows = database.execute(take, (want.worker_id.hex, moment, moment, *ids)).fetchall()
