@@ -36,7 +36,8 @@ def execute(connection: BaseDatabaseWrapper, sql: str, values: Sequence[Any] | M
 def execute_alone(connection: BaseDatabaseWrapper, sql: str, values: Sequence[str | None]) -> int | None:
     """Execute a statement that returns no rows, in a transaction of its own; how many rows it wrote.
 
-    None, and nothing was written, when that cannot be done here or the server refused it: execute() says why.
+    None, and nothing was written, when that cannot be done here or the server refused it: execute() says why. None
+    too when the answer was lost with the connection: then execute() raises, and writes nothing a second time.
     Straight through libpq with texts as parameters ($1, …), whose types are those of the columns they
     are for: adapting seventeen values costs psycopg as much time as the server needs for the row.
     """
