@@ -105,8 +105,12 @@ def redis_url(redis_server: servers.ValkeyServer) -> str:
 @pytest.fixture
 def redis_client(redis_url: str) -> Iterator[redis.Redis]:
     """A client of the run's Redis, emptied."""
+    from tests.wakes import forget_full_queues, hear_out  # settings first: it brings models along
+
     with redis.Redis.from_url(redis_url) as client:
+        hear_out()
         client.flushall()
+        forget_full_queues()
         yield client
 
 

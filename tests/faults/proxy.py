@@ -39,6 +39,8 @@ class Proxy:
         self._random = random.Random(seed)
         self._pairs: set[Pair] = set()
         self._forgotten: set[Pair] = set()
+        self._asking: set[Pair] = set()
+        """Those whose client was the last to speak."""
         self._latency = self._loss = 0.0
         self._room: int | None = None
         self.held = self.lost = self.resets = 0
@@ -75,9 +77,13 @@ class Proxy:
         finally:
             self._latency = self._loss = 0.0
 
-    def forget_connections(self) -> int:
-        """Leave all connections half open; how many."""
-        return self._do(self._forget())
+    def forget_connections(self, *, probed: bool = False) -> int:
+        """Leave all connections half open; how many.
+
+        With `probed`, whoever waits for an answer just now is reset: TCP's own probes (keepalive), which no
+        proxy sees, find that out within half a minute.
+        """
+        return self._do(self._forget(probed))
 
     def cut_after(self, count: int) -> None:
         """Reset every connection once so many more bytes have gone to the server, and from then on none."""
@@ -107,6 +113,7 @@ class Proxy:
         with contextlib.suppress(asyncio.CancelledError):  # the end of it all
             await asyncio.gather(*ways)
         self._pairs.discard(pair)
+        self._asking.discard(pair)
         for way in pair:
             way.transport.abort()
 
@@ -120,6 +127,7 @@ class Proxy:
     ) -> None:
         with contextlib.suppress(OSError):
             while piece := await reader.read(CHUNK):
+                (self._asking.add if to_server else self._asking.discard)(pair)
                 if pair in self._forgotten or (to_server and self._is_cut(piece)):
                     self._hang_up(pair)
                     return
@@ -159,11 +167,14 @@ class Proxy:
         for way in pair:
             _reset(way)
 
-    async def _forget(self) -> int:
+    async def _forget(self, probed: bool) -> int:
         pairs = self._pairs - self._forgotten
         self._forgotten |= pairs
-        for _, to_server in pairs:
-            to_server.transport.abort()
+        for pair in pairs:
+            if probed and pair in self._asking:
+                self._hang_up(pair)
+            else:
+                pair[1].transport.abort()
         return len(pairs)
 
     async def _end(self) -> None:

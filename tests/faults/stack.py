@@ -20,6 +20,7 @@ from taskcenter.recovery import lifelines
 from tests import servers
 from tests.ledger.book import Book
 from tests.processes import Process, manage, wait_for
+from tests.wakes import hear_out
 
 PATIENCE = 60.0
 """Seconds a test waits for a condition: a net for slow machines, never a measure."""
@@ -120,6 +121,7 @@ class Stack:
         return redis.Redis.from_url(self.url, socket_timeout=5)
 
     def waiting_pointers(self, queue: str = "default") -> int:
+        hear_out()
         with self.redis() as client:
             return int(client.llen(queue_key(queue)))
 

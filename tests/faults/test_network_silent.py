@@ -105,7 +105,7 @@ def test_half_open_connections_to_the_database_are_made_anew(stack: Stack) -> No
         ids: list[str] = []
         for _ in range(3):
             wait_until(lambda: proxy.connections >= 3, "the parent and both slots are connected")
-            require_fired(proxy.forget_connections(), "there were no connections to forget")
+            require_fired(proxy.forget_connections(probed=True), "there were no connections to forget")
             some = [stack.enqueue(patient) for _ in range(10)]
             stack.wait_final(*some)
             ids += some

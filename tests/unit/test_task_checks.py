@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 
 from taskcenter.models import Task
 from tests.factories import make_task
 
 pytestmark = pytest.mark.django_db
+
+NOW = datetime(2026, 3, 4, 5, 6, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -26,13 +28,13 @@ pytestmark = pytest.mark.django_db
         {"crashes": 1},
         {"interrupted": 1},
         {"state": "completed"},
-        {"finished_at": timezone.now()},
+        {"finished_at": NOW},
         {"state": "scheduled"},
         {"state": "processing"},
         {"state": "processing", "attempt": 1},
-        {"state": "processing", "attempted_at": timezone.now()},
+        {"state": "processing", "attempted_at": NOW},
         {"state": "nonsense"},
-        {"state": "nonsense", "finished_at": timezone.now()},
+        {"state": "nonsense", "finished_at": NOW},
     ],
     ids=str,
 )
