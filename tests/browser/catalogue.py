@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from django.urls import get_resolver
 from playwright.sync_api import Page, expect
 
+from .steps import PATIENCE
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
@@ -64,14 +66,14 @@ def signs_in_wrongly(page: Page) -> None:
     page.get_by_label("User name").fill("ann")
     page.get_by_label("Password").fill("not that one")
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("alert")).to_be_visible()
+    expect(page.get_by_role("alert")).to_be_visible(timeout=PATIENCE)
 
 
 def uploads_a_picture(page: Page) -> None:
     picture = {"name": "holiday.png", "mimeType": "image/png", "buffer": b"\x89PNG\r\n\x1a\n" + bytes(90)}
     page.locator("input[type=file]").set_input_files(picture)  # type: ignore[arg-type]
     page.get_by_role("button", name="Upload and analyse").click()
-    expect(page.get_by_role("alert").filter(has_text=".").first).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text=".").first).to_be_visible(timeout=PATIENCE)
 
 
 def selects_all_and(action: str) -> Callable[[Page], None]:
@@ -79,7 +81,7 @@ def selects_all_and(action: str) -> Callable[[Page], None]:
         page.locator("#action-toggle").check()
         page.get_by_label("Action:").select_option(action)
         page.get_by_role("button", name="Run").or_(page.get_by_role("button", name="Go")).first.click()
-        expect(page.get_by_label("Reason")).to_be_visible()
+        expect(page.get_by_label("Reason")).to_be_visible(timeout=PATIENCE)
 
     return does
 
@@ -117,6 +119,9 @@ PEOPLE = [
     _look("report-plain", "/tasks/reports/{digest}/"),
     _look("notifications", "/tasks/notifications/"),
     _look("notifications-none", "/tasks/notifications/", who="nora"),
+    _look("tasks-narrowed-to-none", "/tasks/?q=nothing", needs="taskcenter:shared-task", picture=False),
+    _look("shared", "/tasks/shared/{share}/", who="", needs="taskcenter:shared-task"),
+    _look("shared-gone", "/tasks/shared/nothing/", who="", status=404, needs="taskcenter:shared-task"),
     _look("not-found", f"/analyses/{NOBODY}/", status=404),
     _look("not-yours", "/tasks/tasks/{failed}/", who="nora", status=404, picture=False),
     _look("not-allowed", "/refused/", status=403),
@@ -127,7 +132,9 @@ PEOPLE = [
 ADMIN = [
     _admin("home", ""),
     _admin("taskcenter", "taskcenter/"),
+    _admin("dashboard", "taskcenter/dashboard/", needs="admin:taskcenter_dashboard_changelist"),
     _admin("tasks", "taskcenter/task/"),
+    _admin("tasks-narrowed-to-none", "taskcenter/task/?q=nothing", picture=False),
     _admin("tasks-viewer", "taskcenter/task/", who="vera"),
     _admin("task-failed", "taskcenter/task/{failed}/change/"),
     _admin("task-failed-viewer", "taskcenter/task/{failed}/change/", who="vera", picture=False),
@@ -153,14 +160,24 @@ ADMIN = [
     _admin("report", "taskcenter/report/{digest}/change/", picture=False),
     _admin("duties", "taskcenter/duty/"),
     _admin("duty", "taskcenter/duty/dispatch/change/", picture=False),
+    _admin("notifications", "taskcenter/notification/", needs="admin:taskcenter_notification_changelist"),
     _admin("analyses", "analysis/analysis/"),
     _admin("analysis", "analysis/analysis/{ready}/change/", picture=False),
     _admin("datasets", "analysis/dataset/", picture=False),
     _admin("not-allowed", "taskcenter/task/", who="stan", status=403),
+    _admin(
+        "no-dashboard",
+        "taskcenter/dashboard/",
+        who="vera",
+        status=403,
+        picture=False,
+        needs="admin:taskcenter_dashboard_changelist",
+    ),
 ]
 
 FIRST_DAY = [
     _admin("home-none", "", picture=False),
+    _admin("dashboard-none", "taskcenter/dashboard/", needs="admin:taskcenter_dashboard_changelist"),
     _admin("tasks-none", "taskcenter/task/"),
     _admin("failures-none", "taskcenter/failuregroup/", picture=False),
     _admin("queues-none", "taskcenter/queue/", picture=False),

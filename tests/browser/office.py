@@ -16,6 +16,7 @@ from typing import Any
 from uuid import UUID
 
 import time_machine
+from django.apps import apps
 
 from analysis import methods
 from analysis.models import Analysis, Dataset
@@ -51,6 +52,7 @@ def furnish() -> dict[str, Any]:
     Queue.objects.pause("analysis", "The disk is being changed until 13:00")
     ids = {**_living(ann), **_ended(ann), **_failed_alike(ann, root), **_analyses(ann), "worker": ALIVE, "alike": ALIKE}
     _duties()
+    _share(ann, ids)
     return ids | {"digest": Task.objects.get(title="Weekly digest").reports.get().pk}
 
 
@@ -230,3 +232,12 @@ def _duties() -> None:
     ran = {"last_started_at": NOON - timedelta(seconds=40), "last_finished_at": NOON - timedelta(seconds=39)}
     Duty.objects.create(name="dispatch", next_due=NOON + timedelta(seconds=20), last_outcome="3 promoted", **ran)
     Duty.objects.create(name="recover", next_due=NOON - timedelta(minutes=9), last_outcome="nothing lost", **ran)
+
+
+def _share(ann: Any, ids: dict[str, Any]) -> None:
+    """A link to the running task, where such links are made."""
+    if "share" in apps.all_models["taskcenter"]:
+        shares = apps.get_model("taskcenter", "Share").objects
+        made = shares.make(Task.objects.get(pk=ids["running"]), ann, timedelta(days=1))
+        shares.filter(pk=made.pk).update(nonce="0" * 32)
+        ids["share"] = shares.get(pk=made.pk).token

@@ -10,7 +10,7 @@ import time_machine
 from tests.browser.noon import NOON
 
 time_machine.travel(NOON, tick=False).start()
-os.environ["DJANGO_SETTINGS_MODULE"] = "tests.browser.still_settings"
+os.environ["DJANGO_SETTINGS_MODULE"] = os.environ.get("STILL_SETTINGS", "tests.browser.still_settings")
 
 from django.core.exceptions import PermissionDenied  # noqa: E402
 from django.http import HttpRequest, HttpResponse  # noqa: E402

@@ -38,6 +38,16 @@ def test_nothing_is_written_inline() -> None:
         assert not [word for word in source.split() if word.startswith("on") and '="' in word], name
 
 
+def test_scripts_and_styles_carry_the_nonce_of_the_page() -> None:
+    """Where the policy gives one. A bare `{{ media }}` has none: `{% media_here %}` prints the same with it."""
+    for name in SHIPPED:
+        source = _source(name)
+        assert "{{ media }}" not in source, name
+        opened = source.replace("<link", "<script").split("<script ")[1:]
+        tags = [part.split(">")[0] for part in opened]
+        assert [tag for tag in tags if "nonce=" not in tag] == [], name
+
+
 def _source(name: str) -> str:
     get_template(name)  # it can be read
     return (TEMPLATES / name).read_text()
