@@ -16,6 +16,8 @@ SKELETON = """() => {
   const skip = document.querySelector('a[href^="#"]');
   const target = skip && document.getElementById(skip.hash.slice(1));
   need(target?.closest('main, [role=main], #main'), 'no link past the navigation');
+  const path = document.querySelector('.breadcrumbs');
+  need(!path || getComputedStyle(path).backgroundColor !== 'rgba(0, 0, 0, 0)', 'the path is not dressed');
   for (const link of document.querySelectorAll('a'))
     if (shown(link) && ['', '#', null].includes(link.getAttribute('href')))
       faults.push(`a link to nowhere: ${link.textContent.trim()}`);
