@@ -69,7 +69,7 @@ def test_nearly_done_is_not_done() -> None:
 
 def test_counts_stand_in_for_a_message() -> None:
     task = a_task(**progressing(None, done=620, total=1000, unit="rows"))
-    assert '>620 of 1,000 rows</span>' in rendered("{% task_progress task %}", task=task)
+    assert ">620 of 1,000 rows</span>" in rendered("{% task_progress task %}", task=task)
 
 
 def test_nothing_hostile_gets_out_unescaped() -> None:
