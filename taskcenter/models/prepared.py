@@ -84,7 +84,8 @@ def _execute_alone(server: Any, connection: BaseDatabaseWrapper, sql: str, value
     parameters = [None if value is None else value.encode() for value in values]
     if any(value is not None and b"\x00" in value for value in parameters):
         return None  # libpq would cut it off there
-    answer = server.pgconn.exec_prepared(_name_of(sql, server, registry), parameters)
+    with connection.wrap_database_errors:  # there may be no connection at all any more
+        answer = server.pgconn.exec_prepared(_name_of(sql, server, registry), parameters)
     if answer.status in _ANSWERED:
         return answer
     registry.pop(_key(sql), None)  # somebody may have said DISCARD ALL

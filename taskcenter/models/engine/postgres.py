@@ -251,8 +251,9 @@ class PostgresEngine:
         if self._session is None or self._session is not connection.connection:
             connection.ensure_connection()
             self._session = connection.connection
-            # The same few statements for ever: to plan them anew each time costs more than to run them.
-            self._session.execute("SET plan_cache_mode = force_generic_plan")
+            with connection.wrap_database_errors:
+                # The same few statements for ever: to plan them anew each time costs more than to run them.
+                self._session.execute("SET plan_cache_mode = force_generic_plan")
             self._loader = prepared.loader_of(self._session)
         return prepared.fetch_alone(connection, self._loader, sql, values)
 
