@@ -13,7 +13,7 @@ from django.db import DataError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from taskcenter import lifecycle
-from taskcenter.models import Notification, Queue, Report, Task, TaskEvent
+from taskcenter.models import Notification, Queue, Report, Task, TaskEvent, prepared
 from taskcenter.models.engine import Claimed, Ended, Engine, Want, engine_of, own_connection
 from taskcenter.models.engine.reference import ReferenceEngine
 from taskcenter.states import State
@@ -113,6 +113,21 @@ def test_a_connection_that_has_gone_is_said_and_nothing_is_written_twice(own: En
         own.turn((), want(limit=1))
     own.connection.close()  # type: ignore[attr-defined]
     assert len(own.turn((), want()).claimed) == 1
+
+
+def test_a_connection_that_goes_in_the_middle_is_said_as_django_says_it(
+    own: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a slot would end of it, as of an error of its own."""
+    own.turn((), want())
+
+    def hang_up(_sql: str, server: Any, _registry: Any) -> bytes:
+        server.pgconn.finish()
+        return b"whatever"
+
+    monkeypatch.setattr(prepared, "_name_of", hang_up)
+    with pytest.raises(OperationalError):
+        own.turn((), want())
 
 
 # Claims.
