@@ -120,7 +120,7 @@ def test_each_write_is_published_whole(client: redis.Redis) -> None:
     TaskProgress(task.id, 1).set(0.5, 'say "hi"', done=5, total=10, unit="rows")
     told = heard(pubsub)
     assert told.keys() == {
-        "id", "attempt", "seq", "progress", "message", "stage", "done", "total", "unit", "eta_s", "rate", "updated_at",
+        "id", "attempt", "seq", "progress", "message", "stage", "stages", "done", "total", "unit", "eta_s", "rate",
         "moved_at",
     }  # fmt: skip
     assert (told["id"], told["attempt"], told["seq"]) == (str(task.id), 1, 1)
