@@ -115,10 +115,11 @@ def stage_list(names: list[str], frame: dict[str, Any], now: datetime) -> list[d
     place = everything.index(current) if current in everything else -1
     found = []
     for at, name in enumerate(everything):
-        if frame["state"] == State.COMPLETED or at < place or (name != current and name in lasted):
-            state = "done"
-        elif name == current:
+        if name == current and frame["state"] != State.COMPLETED:
             state = "stopped" if is_over else "running"
+        elif at < place or frame["state"] == State.COMPLETED or name in lasted:
+            # A task that tells when its stages began did not go through the others.
+            state = "skipped" if lasted and name not in lasted else "done"
         else:
             state = "not reached" if is_over else "waiting"
         time = _clock(lasted[name]) if name in lasted else ""

@@ -121,7 +121,7 @@ def test_each_write_is_published_whole(client: redis.Redis) -> None:
     told = heard(pubsub)
     assert told.keys() == {
         "id", "attempt", "seq", "progress", "message", "stage", "stages", "done", "total", "unit", "eta_s", "rate",
-        "moved_at",
+        "updated_at", "moved_at",
     }  # fmt: skip
     assert (told["id"], told["attempt"], told["seq"]) == (str(task.id), 1, 1)
     assert (told["progress"], told["message"], told["done"], told["total"]) == (0.5, 'say "hi"', 5, 10)

@@ -185,10 +185,11 @@ export function stageList(names, task, now = Date.now()) {
   const all = [...new Set([...names, ...told.map(([name]) => name)])];
   const current = told.at(-1)?.[0], place = all.indexOf(current);
   return all.map((name, at) => {
-    let state = at < place || (name !== current && lasted.has(name)) ? "done" : isFinal(task) ? "not reached" : "waiting";
-    if (name === current) state = isFinal(task) ? "stopped" : "running";
-    if (task.state === "completed") state = "done";
-    const time = lasted.has(name) && state !== "waiting" ? ` ${clockText(lasted.get(name))}` : "";
+    const passed = at < place || task.state === "completed" || (name !== current && lasted.has(name));
+    // A task that tells when its stages began did not go through the others.
+    let state = passed ? (lasted.size && !lasted.has(name) ? "skipped" : "done") : isFinal(task) ? "not reached" : "waiting";
+    if (name === current && task.state !== "completed") state = isFinal(task) ? "stopped" : "running";
+    const time = lasted.has(name) ? ` ${clockText(lasted.get(name))}` : "";
     return { name, state, text: state + time };
   });
 }
