@@ -81,6 +81,8 @@ class Line:
     def _hear(self, text: str | bytes) -> None:
         message = json.loads(text)
         self.asked.append(message)
+        if message["type"] == "ping":
+            self.send("pong", n=message["n"], now=None)
         if message["type"] == "subscribe":
             wanted = [task["id"] for task in message["tasks"]]
             found = [self.frames[key] for key in wanted if key in self.frames]

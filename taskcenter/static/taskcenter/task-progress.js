@@ -302,6 +302,7 @@ class Hub {
     Object.assign(task, { token, denied: false });
     this.fresh.add(id);
     if (this.mode === "denied") this.mode = "idle";
+    task.watchers.forEach((watcher) => watcher.connection(this.word()));
     this.after("flush", 20, () => this.flush());
   }
 
