@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from taskcenter.models import Task
+from taskcenter.progress import ProgressTracker
 from tests.factories import make_user
 from tests.ledger.book import Book
 from tests.ledger.tasks import steps
@@ -90,7 +90,8 @@ def test_a_page_catches_up_after_the_server_was_killed_in_the_middle(
     expect(widget).to_have_attribute("data-conn", "reconnecting", timeout=PATIENCE)
     for number in (2, 3):
         book.open_gate(number)
-    wait_for(lambda: Task.objects.get(id=task_id).progress == 0.75, 60, "the task goes on")  # noqa: PLR2004
+    tracker = ProgressTracker()
+    wait_for(lambda: (tracker.get_progress(task_id) or {}).get("progress") == 0.75, 60, "the task goes on")
     asgi_server.start()
     answered = time.monotonic()
     expect(bar).to_have_js_property("value", 0.75, timeout=PATIENCE)
