@@ -167,7 +167,9 @@ def _counted(frame: dict[str, Any]) -> str:
     """620 of 1,000 rows"""
     if frame["done"] is None:
         return ""
-    return _joined(" ", _number(frame["done"]), f"of {_number(frame['total'])}" if frame["total"] else "", frame["unit"])
+    return _joined(
+        " ", _number(frame["done"]), f"of {_number(frame['total'])}" if frame["total"] else "", frame["unit"]
+    )
 
 
 def _number(value: float) -> str:

@@ -26,6 +26,7 @@ register = template.Library()
 
 SOCKET_PATH = "ws/taskcenter/"
 
+
 @register.inclusion_tag("taskcenter/_progress.html", takes_context=True)
 def task_progress(
     context: template.Context,

@@ -33,7 +33,9 @@ GALLERY = [
     frame("pending", attempt=0, seq=0, title="Pending"),
     frame(progress=0.62, message="orders.csv", stage="Read", rate=25, eta_s=30, **COUNTED, title="Running"),
     frame(message="asking the other side", done=7, title="Running, nobody knows how long", can=[]),
-    frame(progress=0.4, shown="stalled", message="orders.csv", **COUNTED, title="Stalled", attempt=2, updated_at=ago(240)),
+    frame(
+        progress=0.4, shown="stalled", message="orders.csv", **COUNTED, title="Stalled", attempt=2, updated_at=ago(240)
+    ),
     frame(progress=0.4, shown="cancelling", message="orders.csv", **COUNTED, title="Cancelling", can=[]),
     frame(progress=0.4, shown="lost", **COUNTED, worker_alive=False, title="Lost"),
     frame("scheduled", shown="retrying", attempt=2, error=ERROR, due_at=ago(-90), title="Retrying"),
@@ -51,7 +53,8 @@ STAGED = [
 BODY = """<p>Ended states, and those that run, live:</p>
 {% for one in gallery %}<section>{% task_progress one %}<hr></section>{% endfor %}
 {% for one in staged %}<section>{% task_progress one stages=stages %}<hr></section>{% endfor %}
-<table>{% for one in rows %}<tr><th scope="row">{{ one.title }}</th><td>{% task_progress one compact=True cancel=False %}</td></tr>{% endfor %}</table>"""
+<table>{% for one in rows %}<tr><th scope="row">{{ one.title }}</th>
+<td>{% task_progress one compact=True cancel=False %}</td></tr>{% endfor %}</table>"""
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from django.template import Context, Template
 from django.test import RequestFactory
 from django.utils import timezone
 
-from taskcenter.models import Task
 import taskcenter
+from taskcenter.models import Task
 from taskcenter.progress import Snapshot, Stored, frame, words
 from taskcenter.progress.words import ICONS, MEANINGS, WORDS
 from taskcenter.states import State
@@ -115,7 +115,7 @@ def test_stages_are_listed_when_asked_for() -> None:
 
 
 def test_a_host_page_chooses_by_attributes() -> None:
-    source = '{% task_progress task token=token title=True reload_on_finish=True redirect_on_finish=address %}'
+    source = "{% task_progress task token=token title=True reload_on_finish=True redirect_on_finish=address %}"
     html = rendered(source, task=a_task(), token="a:b", address="/done/?a&b")
     assert ' token="a:b" title-progress reload-on-finish redirect-on-finish="/done/?a&amp;b" data-conn="none">' in html
     plain = rendered("{% task_progress task %}", task=a_task())

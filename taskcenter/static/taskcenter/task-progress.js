@@ -487,12 +487,12 @@ class Hub {
     try {
       for (const part of chunks(live.slice(0, MAX_IDS), 50)) {
         const answer = await this.ask(part);
+        if (this.mode === "polling") this.setMode("polling");
         (answer.tasks ?? []).forEach((task) => this.take(task));
         (answer.denied ?? []).forEach((id) => this.deny(id));
         next = answer.next || next;
       }
       this.pollTries = 0;
-      if (this.mode === "polling") this.setMode("polling");
     } catch {
       next = Math.max(2, backoff((this.pollTries = (this.pollTries ?? 0) + 1)) / 1000);
       if (this.pollTries > 1) this.tell("reconnecting");
@@ -551,9 +551,7 @@ class Hub {
   }
 
   tell(word) {
-    for (const task of this.tasks.values()) {
-      if (!task.denied) task.watchers.forEach((watcher) => watcher.connection(word));
-    }
+    for (const [, task] of this.live()) task.watchers.forEach((watcher) => watcher.connection(word));
   }
 
   after(name, milliseconds, action) {
