@@ -126,8 +126,9 @@ def test_a_pass_goes_with_the_subscription_and_a_new_one_opens_again(page: Page)
     show(page, "{% task_progress one token='first' %}", one=one)
     widget = page.locator("task-progress")
     expect(widget).to_have_attribute("data-conn", "denied")
-    line.frames[one["id"]] = one
+    line.frames[one["id"]] = {**one, "seq": 2, "progress": 0.75}
     widget.evaluate("one => one.setAttribute('token', 'second')")
+    expect(part(page, "percent")).to_have_text("75%")
     expect(widget).to_have_attribute("data-conn", "live")
     assert [asked["token"] for asked in line.subscribed()] == ["first", "second"]
 

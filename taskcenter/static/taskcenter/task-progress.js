@@ -793,7 +793,7 @@ class TaskProgressElement extends (globalThis.HTMLElement ?? class {}) {
     // The server's own words stay until a frame brings others.
     if ("message" in task) {
       this.text("message", messageText(task, this.hasAttribute("stages")), true);
-      this.text("count", countText(task, locale()));
+      this.text("count", countText(task, locale()), true);
     }
     this.offerCancel();
     if (this.hasAttribute("title-progress")) document.title = this.titled(percentText(progress));
