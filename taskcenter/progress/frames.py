@@ -170,6 +170,7 @@ def frame(
         "progress": 1.0 if task.state == State.COMPLETED else fraction,
         **details,
         "max_attempts": task.max_attempts,
+        "due_at": task.run_after.isoformat() if task.run_after and task.state == State.SCHEDULED else None,
         "updated_at": _updated_at(task, progress),
         "final": task.is_final,
         "can": list(can),
