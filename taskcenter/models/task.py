@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractUser, AnonymousUser
 
 
+SEARCHED = 10_000
+"""Tasks that a search by title looks at."""
+
+
 class TaskQuerySet(models.QuerySet["Task"]):
     """Questions about tasks, as adjectives. Moves are made by `lifecycle` alone."""
 
@@ -46,6 +50,12 @@ class TaskQuerySet(models.QuerySet["Task"]):
         groups = self.order_by("definition", "queue", "state").values("definition", "queue", "state")
         numbers = groups.annotate(number=models.Count("id"), oldest=models.Min("created_at"))
         return numbers.values_list("definition", "queue", "state", "number", "oldest")
+
+    def titled(self, text: str) -> Self:
+        """Whose name for people has that text in it, among the newest 10,000: the search must end."""
+        newest = self.order_by("-id").values("id")[:SEARCHED]
+        named = Q(title__icontains=text) | Q(title="", definition__icontains=text)
+        return self.filter(named, id__in=newest)
 
     def failed_like(self, fingerprint: Any) -> Self:
         """Tasks that are failed now, and whose last failure has that fingerprint."""

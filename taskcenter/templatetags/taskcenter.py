@@ -58,12 +58,19 @@ MEANINGS: dict[str, str] = {
 
 @register.inclusion_tag("taskcenter/_progress.html", takes_context=True)
 def task_progress(
-    context: template.Context, task: Task | Snapshot | dict[str, Any], *, compact: bool = False, cancel: bool = True
+    context: template.Context,
+    task: Task | Snapshot | dict[str, Any],
+    *,
+    compact: bool = False,
+    cancel: bool = True,
+    token: str = "",
+    poll_url: str = "",
 ) -> dict[str, Any]:
     """The progress of a task: a bar, a word and a message that need no script, live with one.
 
     `task` is a row, or a snapshot or frame of `taskcenter.progress` where a list has many; a row alone is
-    shown with the row's copy of its progress, at most two seconds old.
+    shown with the row's copy of its progress, at most two seconds old. With a `poll_url` of its own the bar
+    asks there and opens no socket; `token` goes with each question.
     """
     request = context.get("request")
     frame = _frame(task, getattr(request, "user", None))
@@ -76,8 +83,9 @@ def task_progress(
         "message": _message(frame),
         "value_text": _value_text(frame),
         "compact": compact,
-        "ws_url": get_script_prefix() + SOCKET_PATH,
-        "poll_url": _url("task-state"),
+        "ws_url": "" if poll_url else get_script_prefix() + SOCKET_PATH,
+        "poll_url": poll_url or _url("task-state"),
+        "token": token,
         "cancel_url": _url("task-cancel", frame["id"]) if offers_cancel else "",
         "back": request.get_full_path() if request else "",
     }

@@ -73,7 +73,64 @@ def test_twenty_five_tasks_make_a_page_and_a_number_of_queries_that_does_not_gro
     assert text.count("<task-progress") == 25
     assert "Task 29" in text
     assert "Task 04" not in text
-    assert "Task 04" in text_of(ann_page.get(at("task-list"), {"page": 2}))
+    older = re.search(r'href="(\?after=[^"]+)" rel="next"', text)[1]
+    second = text_of(ann_page.get(at("task-list") + older))
+    assert "Task 04" in second
+    assert 'rel="next"' not in second
+    newer = re.search(r'href="(\?before=[^"]+)" rel="prev"', second)[1]
+    assert text_of(ann_page.get(at("task-list") + newer)).count("<task-progress") == 25
+
+
+def test_the_list_is_narrowed_by_state_and_by_title_together(ann_page, ann):
+    make_task(State.FAILED, owner=ann, title="Sales of March")
+    make_task(State.PENDING, owner=ann, title="Sales of April")
+    make_task(State.FAILED, owner=ann, title="Stock")
+    make_task(State.FAILED, owner=ann, definition="shop.tasks.count_sales")
+    make_task(State.FAILED, owner=make_user(), title="Sales of hers")
+    text = text_of(ann_page.get(at("task-list"), {"state": "failed", "q": "sales"}))
+    assert "Sales of March" in text
+    assert "count_sales" in text, "what has no title is called by its definition"
+    for absent in ("April", "Stock", "of hers"):
+        assert absent not in text
+    assert re.search(r'aria-current="page">Failed<', text)
+
+
+def test_waiting_is_one_word_for_three_states(ann_page, ann):
+    for state in State:
+        make_task(state, owner=ann, title=f"A {state} one")
+    text = text_of(ann_page.get(at("task-list")))
+    tab = re.search(r'href="([^"]+)">Waiting<', text)[1]
+    shown = set(re.findall(r"A (\w+) one</a>", text_of(ann_page.get(at("task-list") + tab))))
+    assert shown == {"blocked", "scheduled", "pending"}
+
+
+def test_nothing_found_says_so_and_leads_back(ann_page, ann):
+    make_task(State.FAILED, owner=ann, title="Sales")
+    text = text_of(ann_page.get(at("task-list"), {"state": "completed", "q": HOSTILE}))
+    assert "No done tasks" in text
+    assert "Show all tasks" in text
+    assert HOSTILE not in text
+
+
+@pytest.mark.parametrize("asked", [{"state": "x"}, {"after": "x"}, {"before": "0"}])
+def test_an_address_that_makes_no_sense_shows_the_whole_list(ann_page, asked):
+    assert ann_page.get(at("task-list"), asked)["Location"] == at("task-list")
+
+
+def test_a_page_of_notifications_is_followed_by_the_next(ann_page, ann):
+    for _ in range(26):
+        make_notification(make_task(State.COMPLETED, owner=ann))
+    text = text_of(ann_page.get(at("notification-list")))
+    older = re.search(r'href="(\?after=\d+)" rel="next"', text)[1]
+    assert text_of(ann_page.get(at("notification-list") + older)).count("Mark read<") == 1
+    assert ann_page.get(at("notification-list"), {"after": "x"}).status_code == 302
+
+
+def test_a_waiting_task_says_why_it_waits(ann_page, ann):
+    Queue.objects.create(name="default", paused_at=timezone.now(), paused_reason="Stocktaking")
+    text = text_of(ann_page.get(at("task-detail", make_task(State.PENDING, owner=ann).pk)))
+    assert "Stocktaking" in text
+    assert "You can leave this page" in text
 
 
 @pytest.mark.parametrize("state", sorted(State))
