@@ -23,6 +23,7 @@ FILE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 KINDS = {
     "html": (reports.as_html, "text/html; charset=utf-8"),
     "json": (reports.as_json, "application/json"),
+    "csv": (reports.as_csv, "text/csv; charset=utf-8"),
 }
 NAME_LENGTH = 80
 
@@ -43,9 +44,9 @@ def report_detail(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 @signed_in
 def report_download(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
-    """The report as one HTML file or as JSON; 404 for any other kind."""
+    """The report as one HTML file, as JSON, or its tables as CSV; 404 for any other kind."""
     if kind not in KINDS:
-        raise Http404("A report can be had as html or as json.")
+        raise Http404("A report can be had as html, json or csv.")
     report = visible_report(request.user, pk)
     render_file, content_type = KINDS[kind]
     name = f"{slugify(report.title)[:NAME_LENGTH] or 'report'}-{report.pk}.{kind}"

@@ -68,14 +68,15 @@ def task_detail(request: HttpRequest, task_id: UUID) -> HttpResponse:
     if task.is_final:
         # Whoever looks at the outcome need not be told of it any more.
         notifications.mark_read(request.user, task=task)
+    is_staff = bool(getattr(request.user, "is_staff", False))
     context = {
         "task": task,
         "snapshot": snapshot,
-        "timeline": timeline(task),
+        "timeline": timeline(task, plainly=not is_staff),
         "took": took(task),
         "offered": progress.allowed_actions(request.user, task),
         "reason": _why_it_waits(request.user, task),
-        "show_traceback": getattr(request.user, "is_staff", False),
+        "show_traceback": is_staff,
         **shares_of(request, task),
     }
     return render(request, "taskcenter/task_detail.html", context)

@@ -444,3 +444,22 @@ def test_ready_says_whether_every_migration_is_applied(client, monkeypatch):
 def test_a_finished_task_offers_no_cancel_button(ann_page, ann, state):
     task = make_task(state, owner=ann)
     assert at("task-cancel", task.pk) + '"><input' not in text_of(ann_page.get(at("task-detail", task.pk)))
+
+
+def test_the_owner_reads_the_history_in_plain_words_and_staff_in_ours(client, ann):
+    task = make_task(State.FAILED, owner=ann, attempt=2, started_at=timezone.now() - timedelta(minutes=3))
+    make_event(task, TaskEvent.Kind.RECOVERED, "The worker died.")
+    make_event(task, TaskEvent.Kind.STACK, "2 threads")
+    make_event(task, TaskEvent.Kind.LOG, "Read 3 files", actor=ann)
+
+    def history(user):
+        client.force_login(user)
+        return text_of(client.get(at("task-detail", task.pk))).partition("tc-timeline")[2]
+
+    plain, ours = history(ann), history(make_staff(permissions=("view_task",)))
+    for word in ("Asked for", "Begun", "Begun again, try 2", "Taken up again", "Read 3 files", "Failed"):
+        assert f"<strong>{word}</strong>" in plain
+    for word in ("queue", "Attempt", "Stack", "Log<"):
+        assert word not in plain
+    for word in ("Enqueued", "Attempt 2 began", "Recovered", "Stack dumped", "Log"):
+        assert f"<strong>{word}</strong>" in ours

@@ -3,6 +3,7 @@
  *   data-live-page   a page about one task: its title tells the percent; how it went on is fetched, not guessed
  *   data-shared      the same behind a link: it goes when the link has run out or was taken back
  *   data-copy        a button that copies the field of that id
+ *   data-print       a button that prints
  *   notices          a list of notifications offers to show new ones
  */
 
@@ -62,7 +63,12 @@ if (live && "shared" in live.dataset) {
   setInterval(() => check().catch(() => {}), LINK_CHECK);
 }
 
-/* ---- copy ---- */
+/* ---- copy, print ---- */
+
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => print());
+}
 
 for (const button of document.querySelectorAll("[data-copy]")) {
   const field = document.getElementById(button.dataset.copy), word = button.firstChild, before = word.data;
