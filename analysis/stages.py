@@ -12,7 +12,7 @@ from taskcenter.progress import frame, snapshots
 from . import methods
 from .models import Analysis
 
-TEN = 10
+TENTH, TEN = 0.1, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,8 @@ def span(seconds: float | None) -> str:
     """0.4 s, 12 s, 3 min 20 s; "" for nothing."""
     if seconds is None:
         return ""
+    if seconds < TENTH:
+        return "<0.1 s"
     if seconds < TEN:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -13,15 +13,14 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from taskcenter import lifecycle, notifications, progress
-from taskcenter.explain import Reason, explain
 from taskcenter.models import Task
-from taskcenter.states import State
 
 from .access import back_to, may, signed_in, wants_json
 from .filters import TABS, Filters
 from .paging import Keyset, Slice
 from .shares import shares_of
 from .timeline import timeline, took
+from .waits import why_it_waits
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -55,7 +54,7 @@ def task_list(request: HttpRequest) -> HttpResponse:
 
 def tasks_of(user: Any, filters: Filters, keyset: Keyset) -> Slice[progress.Snapshot]:
     """A page of the tasks that person may see; raises ValueError when its key is none."""
-    rows = filters.narrow(progress.visible(user))
+    rows = filters.narrow(progress.visible(user)).select_related("owner")
     return keyset.cut(progress.snapshots(keyset.window(rows)), lambda snapshot: snapshot.task.pk)
 
 
@@ -75,18 +74,11 @@ def task_detail(request: HttpRequest, task_id: UUID) -> HttpResponse:
         "timeline": timeline(task, plainly=not is_staff),
         "took": took(task),
         "offered": progress.allowed_actions(request.user, task),
-        "reason": _why_it_waits(request.user, task),
+        "waits": why_it_waits(request.user, task, plainly=not is_staff),
         "show_traceback": is_staff,
         **shares_of(request, task),
     }
     return render(request, "taskcenter/task_detail.html", context)
-
-
-def _why_it_waits(user: Any, task: Task) -> Reason | None:
-    """The best reason why a waiting task does not run yet."""
-    if task.is_final or task.state == State.PROCESSING:
-        return None
-    return next(iter(explain(task, user=user).reasons), None)
 
 
 def seen(user: Any, task_id: UUID) -> progress.Snapshot:

@@ -126,11 +126,20 @@ def test_a_page_of_notifications_is_followed_by_the_next(ann_page, ann):
     assert ann_page.get(at("notification-list"), {"after": "x"}).status_code == 302
 
 
-def test_a_waiting_task_says_why_it_waits(ann_page, ann):
+def test_a_waiting_task_says_why_it_waits(client, ann):
+    task = make_task(State.PENDING, owner=ann)
+
+    def page(user):
+        client.force_login(user)
+        return text_of(client.get(at("task-detail", task.pk)))
+
+    plain = page(ann)
+    assert "Nothing can run it at the moment." in plain
+    assert "You can leave this page" in plain
+    assert "rqworker" not in plain
+    assert "manage.py rqworker default" in page(make_staff(permissions=("view_task",)))
     Queue.objects.create(name="default", paused_at=timezone.now(), paused_reason="Stocktaking")
-    text = text_of(ann_page.get(at("task-detail", make_task(State.PENDING, owner=ann).pk)))
-    assert "Stocktaking" in text
-    assert "You can leave this page" in text
+    assert "It is held back for now: Stocktaking" in page(ann)
 
 
 @pytest.mark.parametrize("state", sorted(State))

@@ -49,4 +49,4 @@ def test_a_finished_analysis_has_the_times_that_were_measured() -> None:
 
 def test_spans_leave_out_what_is_not_known() -> None:
     assert spans([["a", None], ["b", 2.0], ["c", 5.0]]) == {"b": 3.0}
-    assert (span(None), span(0), span(9.96), span(60)) == ("", "0.0 s", "10.0 s", "1 min 0 s")
+    assert (span(None), span(0), span(9.96), span(60)) == ("", "<0.1 s", "10.0 s", "1 min 0 s")
