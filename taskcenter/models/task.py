@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from django.conf import settings
 from django.db import connections, models
 from django.db.models import F, Q
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from taskcenter.compat import uuid7
@@ -53,9 +54,10 @@ class TaskQuerySet(models.QuerySet["Task"]):
 
     def titled(self, text: str) -> Self:
         """Whose name for people has that text in it, among the newest 10,000: the search must end."""
-        newest = self.order_by("-id").values("id")[:SEARCHED]
+        last = models.Subquery(self.order_by("-id").values("id")[SEARCHED : SEARCHED + 1])
+        none_is_too_old = models.Value(uuid.UUID(int=0), models.UUIDField())
         named = Q(title__icontains=text) | Q(title="", definition__icontains=text)
-        return self.filter(named, id__in=newest)
+        return self.filter(named, id__gt=Coalesce(last, none_is_too_old))
 
     def failed_like(self, fingerprint: Any) -> Self:
         """Tasks that are failed now, and whose last failure has that fingerprint."""

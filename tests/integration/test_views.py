@@ -95,6 +95,16 @@ def test_the_list_is_narrowed_by_state_and_by_title_together(ann_page, ann):
     assert re.search(r'aria-current="page">Failed<', text)
 
 
+def test_a_search_ends_at_the_newest_tasks(ann_page, ann, monkeypatch):
+    monkeypatch.setattr("taskcenter.models.task.SEARCHED", 2)
+    for title in ("Sales 1", "Sales 2", "Sales 3", "Stock"):
+        make_task(owner=ann, title=title)
+        make_task(owner=make_user(), title="Hers")
+    text = text_of(ann_page.get(at("task-list"), {"q": "sales"}))
+    assert "Sales 3" in text
+    assert "Sales 2" not in text
+
+
 def test_waiting_is_one_word_for_three_states(ann_page, ann):
     for state in State:
         make_task(state, owner=ann, title=f"A {state} one")
