@@ -140,6 +140,37 @@ def test_a_shared_page_gets_its_report_when_the_task_has_ended(
     expect(stranger.get_by_role("heading", name="What came of it")).to_be_visible(timeout=PATIENCE)
 
 
+def test_a_finished_shared_page_goes_within_half_a_minute_of_its_link(
+    new_context: Callable[..., BrowserContext], console: Any
+) -> None:
+    console.allow("404")
+    ann = make_user("ann")
+    task = make_task(State.COMPLETED, owner=ann, title="Sales")
+    stranger = new_context().new_page()
+    stranger.clock.install()
+    stranger.goto(f"/tasks/shared/{_link(task, ann)}/")
+    stranger.clock.fast_forward("00:31")
+    expect(stranger.get_by_role("heading", name="Sales")).to_be_visible()
+    Share.objects.revoke()
+    stranger.clock.fast_forward("00:31")
+    expect(stranger.get_by_role("heading", name="This link does not work")).to_be_visible(timeout=PATIENCE)
+
+
+def test_by_keyboard_alone_from_a_failure_to_the_next_try(page: Page, login: Callable[..., None]) -> None:
+    ann = make_user("ann")
+    task = make_task(State.FAILED, owner=ann, title="Sales")
+    login(ann)
+    page.goto("/tasks/?state=failed")
+    tab_to(page, "Sales")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="What went wrong")).to_be_visible()
+    expect(page.get_by_role("main")).to_contain_text(str(task.pk))
+    tab_to(page, "Try again")
+    page.keyboard.press("Enter")
+    expect(page.locator("task-progress")).to_have_attribute("state", "pending", timeout=PATIENCE)
+    expect(page.locator(".tc-message")).to_contain_text("It will run again.")
+
+
 def test_without_javascript_the_pages_say_it_all(new_context: Callable[..., BrowserContext], login: Any) -> None:
     ann = make_user("ann")
     task = make_task(State.COMPLETED, owner=ann, title="Sales")
