@@ -7,6 +7,7 @@ from .failure import FailureGroup
 from .notification import Notification
 from .queue import Queue
 from .report import Report
+from .share import Share
 from .task import Task, TaskQuerySet, visible_to
 from .worker import Worker
 
@@ -17,6 +18,7 @@ __all__ = [
     "Notification",
     "Queue",
     "Report",
+    "Share",
     "Task",
     "TaskEvent",
     "TaskQuerySet",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from django.conf import settings
 from django.db import connections, models
 from django.db.models import F, Q
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from taskcenter.compat import uuid7
@@ -20,6 +21,10 @@ from .worker import Worker
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractUser, AnonymousUser
+
+
+SEARCHED = 10_000
+"""Tasks that a search by title looks at."""
 
 
 class TaskQuerySet(models.QuerySet["Task"]):
@@ -46,6 +51,13 @@ class TaskQuerySet(models.QuerySet["Task"]):
         groups = self.order_by("definition", "queue", "state").values("definition", "queue", "state")
         numbers = groups.annotate(number=models.Count("id"), oldest=models.Min("created_at"))
         return numbers.values_list("definition", "queue", "state", "number", "oldest")
+
+    def titled(self, text: str) -> Self:
+        """Whose name for people has that text in it, among the newest 10,000: the search must end."""
+        last = models.Subquery(self.order_by("-id").values("id")[SEARCHED : SEARCHED + 1])
+        none_is_too_old = models.Value(uuid.UUID(int=0), models.UUIDField())
+        named = Q(title__icontains=text) | Q(title="", definition__icontains=text)
+        return self.filter(named, id__gt=Coalesce(last, none_is_too_old))
 
     def failed_like(self, fingerprint: Any) -> Self:
         """Tasks that are failed now, and whose last failure has that fingerprint."""
