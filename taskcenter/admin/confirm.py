@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from django.http import HttpRequest
 
+    from taskcenter.lifecycle import Outcome
     from taskcenter.models import Task, TaskQuerySet
     from taskcenter.operations import Verb
 
@@ -103,14 +104,16 @@ def confirmation(
     return TemplateResponse(request, "admin/taskcenter/task/confirm.html", context)
 
 
-def carry_out_one(request: HttpRequest, verb: Verb, task: Task) -> None:
+def carry_out_one(request: HttpRequest, verb: Verb, task: Task) -> Outcome:
     """Do it and say how it went. The move decides: a double click is answered and harmless."""
     reason = reason_of(request)
     with transaction.atomic():
         outcome = verb.run(task.pk, actor=request.user, reason=reason, once=once_of(request))
         if outcome.moved:
-            operations.log_one(request.user, task, f"{verb.label}: {outcome.text} {reason}".strip())
+            text = f"{verb.label}: {outcome.text} {reason}".strip()
+            operations.log_one(request.user, task, text, is_gone=verb.name == "delete")
     messages.add_message(request, messages.SUCCESS if outcome.moved else messages.WARNING, outcome.text)
+    return outcome
 
 
 def carry_out_many(request: HttpRequest, model_admin: TaskAdminMixin, asked: Question) -> Task | None:

@@ -47,6 +47,19 @@ class TaskQuerySet(models.QuerySet["Task"]):
         numbers = groups.annotate(number=models.Count("id"), oldest=models.Min("created_at"))
         return numbers.values_list("definition", "queue", "state", "number", "oldest")
 
+    def failed_since(self, moment: datetime) -> Self:
+        """Failed now, and since then."""
+        return self.filter(state=State.FAILED, finished_at__gte=moment)
+
+    def estimated(self) -> int | None:
+        """How many rows the whole table has, as PostgreSQL remembers from its last look; else None."""
+        connection = connections[self.db]
+        if self.query.where or connection.vendor != "postgresql":
+            return None
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT reltuples::bigint FROM pg_class WHERE oid = 'taskcenter_task'::regclass")
+            return int(cursor.fetchone()[0])
+
     def failed_like(self, fingerprint: Any) -> Self:
         """Tasks that are failed now, and whose last failure has that fingerprint."""
         return self.filter(state=State.FAILED, fingerprint=fingerprint)
@@ -216,6 +229,8 @@ class Task(models.Model):
             models.Index(
                 fields=("finished_at",), name="taskcenter_task_finished", condition=Q(finished_at__isnull=False)
             ),
+            models.Index(fields=("finished_at",), name="taskcenter_task_failed_at", condition=Q(state="failed")),
+            # And on PostgreSQL that of titles for a search: migration 0007.
         )
         constraints = (
             models.CheckConstraint(

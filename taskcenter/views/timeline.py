@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
@@ -13,10 +13,12 @@ from taskcenter.states import State
 if TYPE_CHECKING:
     from datetime import datetime
 
-__all__ = ["LIMIT", "Moment", "Timeline", "duration", "timeline", "took"]
+__all__ = ["LEVELS", "LIMIT", "Moment", "Timeline", "duration", "timeline", "took"]
 
 LIMIT = 200
 """Events shown: the latest ones."""
+LEVELS = ("debug", "info", "warning", "error", "critical")
+"""The least of them first."""
 
 ENDINGS = {
     State.COMPLETED: ("Completed", "completed"),
@@ -60,19 +62,31 @@ class Timeline:
     moments: list[Moment]
     earlier: int
     """Events that are left out because there are too many."""
+    events: list[TaskEvent] = field(default_factory=list)
+    """Those that are shown, oldest first."""
 
 
-def timeline(task: Task) -> Timeline:
-    """What happened to the task, oldest first. Two queries at most."""
-    newest = list(task.events.select_related("actor").order_by("-seq")[: LIMIT + 1])
+def timeline(task: Task, *, level: str = "", before: int = 0) -> Timeline:
+    """What happened to the task, oldest first. One query.
+
+    With a level only events of that level and above, with `before` only those told before that one; neither
+    shows the times of the row.
+    """
+    events = task.events.select_related("actor").order_by("-seq")
+    if level in LEVELS:
+        events = events.filter(level__in=LEVELS[LEVELS.index(level) :])
+    if before:
+        events = events.filter(seq__lt=before)
+    newest = list(events[: LIMIT + 1])
     cut = len(newest) > LIMIT
     earlier = newest[LIMIT].seq if cut else 0
-    moments = [*_of_row(task), *(_of_event(event) for event in reversed(newest[:LIMIT]))]
+    shown = newest[:LIMIT][::-1]
+    moments = [*([] if level or before else _of_row(task)), *map(_of_event, shown)]
     if any(event.kind == TaskEvent.Kind.CANCELLED and event.attempt == task.attempt for event in newest):
         # The event says the same as the row's end, and why.
         moments = [moment for moment in moments if moment.anchor or moment.at != task.finished_at]
     # Sorting is stable: what the row says of a moment comes before what the events say of it.
-    return Timeline(sorted(moments, key=lambda moment: moment.at), earlier)
+    return Timeline(sorted(moments, key=lambda moment: moment.at), earlier, shown)
 
 
 def took(task: Task, now: datetime | None = None) -> str:
