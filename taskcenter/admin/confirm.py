@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from taskcenter.models import Task, TaskQuerySet
     from taskcenter.operations import Verb
 
+    from .pages import TaskPages
     from .tasks import TaskAdminMixin
 
 __all__ = ["Question", "carry_out_many", "carry_out_one", "confirmation", "once_of", "posted_selection", "reason_of"]
@@ -71,9 +72,7 @@ class Question:
         return f"rev-{self.single.rev}" if self.single else operations.new_once()
 
 
-def confirmation(
-    request: HttpRequest, model_admin: TaskAdminMixin, asked: Question, *, error: str = ""
-) -> TemplateResponse:
+def confirmation(request: HttpRequest, model_admin: TaskPages, asked: Question, *, error: str = "") -> TemplateResponse:
     """The page that asks; its form goes to the address of the task, or of many."""
     count = asked.tally.changed
     fitting, skipped = _examples(asked)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 from django.contrib import admin
@@ -24,6 +24,8 @@ from .task_page import PARTS, page_context, part_of
 
 if TYPE_CHECKING:
     from django.urls import URLPattern
+
+    from taskcenter.models import TaskQuerySet
 
     # What the mixin is mixed into, for the type checker only.
     Base = admin.ModelAdmin
@@ -68,7 +70,7 @@ class TaskPages(Base):
             raise PermissionDenied
         if task is None:
             return self._gone(request)
-        page = page_context(request, task, self.get_queryset(request))
+        page = page_context(request, task, self._seen(request))
         context = {
             **(extra_context or {}),
             **page,
@@ -91,7 +93,7 @@ class TaskPages(Base):
             outcome = confirm.carry_out_one(request, verb, task)
             is_gone = outcome.moved and name == "delete"
             return HttpResponseRedirect(self._address("changelist") if is_gone else self._address("change", task_id))
-        rows = self.get_queryset(request).filter(pk=task.pk)
+        rows = self._seen(request).filter(pk=task.pk)
         asked = confirm.Question(verb, Selection.of_ids([task.pk]), rows, single=task)
         error = confirm.NO_REASON if request.method == "POST" else ""
         return confirm.confirmation(request, self, asked, error=error)
@@ -120,6 +122,10 @@ class TaskPages(Base):
             "Cache-Control": "private, no-store",
         }
         return HttpResponse(as_text(value), content_type="application/json", headers=headers)
+
+    def _seen(self, request: HttpRequest) -> TaskQuerySet:
+        rows: Any = self.get_queryset(request)
+        return cast("TaskQuerySet", rows)
 
     def _task(self, request: HttpRequest, task_id: UUID) -> Task | None:
         """None for what is gone or out of this person's sight; raises PermissionDenied."""

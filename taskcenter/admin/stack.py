@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from taskcenter.models import Task
     from taskcenter.views.timeline import Timeline
 
-    from .tasks import TaskAdminMixin
+    from .pages import TaskPages
 
 __all__ = ["ask", "context", "may_ask"]
 
@@ -49,7 +49,7 @@ def context(request: HttpRequest, task: Task, history: Timeline) -> dict[str, An
     return {"stack": answer, "awaits_stack": awaits and runs, "may_ask_for_stack": runs}
 
 
-def ask(request: HttpRequest, model_admin: TaskAdminMixin, task: Task) -> None:
+def ask(request: HttpRequest, model_admin: TaskPages, task: Task) -> None:
     """Ask, and say what came of it; raises PermissionDenied."""
     if not may_ask(request):
         raise PermissionDenied

@@ -42,7 +42,7 @@ BLOBS = ("args", "kwargs", "result", "metadata")
 COUNTED = 999
 """A tab counts no further."""
 # Tab, its word, the filters behind it; those without a number are as long as the table.
-TABS = (
+TABS: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("", "All", {}),
     ("processing", "Processing", {"state": "processing"}),
     ("waiting", "Waiting", {"state": "waiting"}),
@@ -87,13 +87,13 @@ class TaskPaginator(CappedPaginator):
     of_one_line = False
     """Whether the list is narrowed to one queue or one definition, and by nothing else."""
 
-    def page(self, number: int | str) -> Page:
+    def page(self, number: int | str) -> Page[Any]:
         rows: Any = self.object_list
         if not self.of_one_line or connections[rows.db].vendor != "postgresql":
             return super().page(number)
         last = self.validate_number(number) * self.per_page
         ids = newest_ids(rows, last - self.per_page, last)
-        return self._get_page(rows.filter(pk__in=ids), self.validate_number(number), self)
+        return Page(rows.filter(pk__in=ids), self.validate_number(number), self)
 
     @cached_property
     def count(self) -> int:
@@ -112,7 +112,7 @@ class TaskChangeList(ChangeList):
 
     def tabs(self) -> list[Tab]:
         """States to look at, those that are short with their number; one query."""
-        rows: TaskQuerySet = self.root_queryset
+        rows: Any = self.root_queryset
         day = timezone.now() - timedelta(days=1)
         counts = counted_up_to(
             COUNTED,
@@ -160,9 +160,8 @@ class TaskChangeList(ChangeList):
 
     def narrowing(self) -> str:
         """What the list is narrowed by, in words; empty if by nothing."""
-        words = [
-            _SAID[spec.parameter_name].format(_choice_of(spec, self)) for spec in self.filter_specs if spec.value()
-        ]
+        specs: list[Any] = list(self.filter_specs)
+        words = [_SAID[spec.parameter_name].format(_choice_of(spec, self)) for spec in specs if spec.value()]
         return ", ".join([*words, *([f"found by “{self.query}”"] if self.query else [])])
 
     def _address(self, name: str, task: Task) -> str:
@@ -184,7 +183,7 @@ def _is_offered(verb: Verb, task: Task, *, lost: bool) -> bool:
 
 def _choice_of(spec: Any, changes: ChangeList) -> str:
     """What is chosen in one filter, in its own words; as it was given if there is no such choice."""
-    chosen = next((choice for choice in spec.choices(changes) if choice["selected"]), {})
+    chosen: dict[str, Any] = next((choice for choice in spec.choices(changes) if choice["selected"]), {})
     word = str(chosen.get("display", spec.value()))
     return word if spec.parameter_name in {"queue", "definition"} else word.lower()
 

@@ -102,7 +102,7 @@ class TaskAdminMixin(TaskPages):
         return (searched(queryset, term) if term else queryset), False
 
     def get_paginator(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        paginator = super().get_paginator(request, *args, **kwargs)
+        paginator: Any = super().get_paginator(request, *args, **kwargs)
         narrowed_by = {name for name, value in request.GET.items() if name not in _OF_THE_PAGE and value}
         paginator.of_one_line = narrowed_by in ({"queue"}, {"definition"})
         return paginator

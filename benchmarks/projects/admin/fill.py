@@ -6,6 +6,8 @@ The queue "old" was used only in the first tenth: what is newest first must not 
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.contrib.auth import get_user_model
 from django.db import connection
 from django.utils import timezone
@@ -63,7 +65,8 @@ FROM taskcenter_task WHERE state = 'failed'"""
 def fill(rows: int) -> None:
     """Write them, and let the database learn about them."""
     users = [get_user_model().objects.create_user(f"person{number}") for number in range(OWNERS)]
-    worker = Worker.objects.create(name="worker", host="web1", pid=1, queues=["mail"])
+    alive = timezone.now() + timedelta(days=1)  # nobody touches its row while pages are opened
+    worker = Worker.objects.create(name="worker", host="web1", pid=1, queues=["mail"], heartbeat_at=alive)
     given = {"rows": rows, "live": LIVE, "owners": OWNERS}
     sql = _TASKS.format(made=_MADE.format(**given), state=_STATE.format(**given), **given)
     values = {"now": timezone.now(), "month": MONTH, "worker": worker.pk, "owners": [user.pk for user in users]}

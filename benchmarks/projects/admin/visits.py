@@ -1,14 +1,14 @@
 """`python -m benchmarks.projects.admin.visits ROWS`: fill the database, open each page here, say what it cost.
 
 One JSON object a line: the page, its SQL statements (those of session and permissions included), the slowest of
-them and the whole request in ms; the middle of several visits. With EXPLAIN=1 the plan of the slowest goes to stderr.
+them, the whole request and this process's CPU in ms; the least of several visits, which is what the machine's other
+work leaves. EXPLAIN=1: the plan of the slowest goes to stderr. ONLY=text: pages with that in their names.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import statistics
 import sys
 import time
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from typing import Any
 import django
 from django.db import connection
 
-VISITS = 3
+VISITS = 5
 
 
 class Clock:
@@ -75,19 +75,19 @@ def addresses() -> Iterator[tuple[str, str]]:
 
 
 def visited(client: Any, address: str) -> dict[str, float]:
-    found: list[tuple[int, float, float]] = []
+    found: list[tuple[int, float, float, float]] = []
     for _ in range(VISITS + 1):  # the first one is not counted: templates are read, plans are made
-        clock, begun = Clock(), time.perf_counter()
+        clock, begun, used = Clock(), time.perf_counter(), time.process_time()
         with connection.execute_wrapper(clock):
             response = client.get(address)
-        whole = 1000 * (time.perf_counter() - begun)
+        spent = [1000 * (time.perf_counter() - begun), 1000 * (time.process_time() - used)]
         if response.status_code != 200:
             raise SystemExit(f"{address}: {response.status_code}")
-        found.append((len(clock.taken), max(one[0] for one in clock.taken), whole))
+        found.append((len(clock.taken), max(one[0] for one in clock.taken), spent[0], spent[1]))
     if os.environ.get("EXPLAIN"):
         _explain(address, max(clock.taken, key=lambda one: one[0]))
-    queries, slowest, whole = (statistics.median(column) for column in zip(*found[1:], strict=True))
-    return {"queries": queries, "slowest": slowest, "whole": whole}
+    queries, slowest, whole, cpu = zip(*found[1:], strict=True)
+    return {"queries": max(queries), "slowest": min(slowest), "whole": min(whole), "cpu": min(cpu)}
 
 
 def _explain(address: str, taken: tuple[float, str, Any]) -> None:
@@ -110,7 +110,8 @@ def main() -> None:
     operator, _ = get_user_model().objects.get_or_create(username="operator", is_staff=True, is_superuser=True)
     client = Client()
     client.force_login(operator)
-    for name, address in addresses():
+    only = os.environ.get("ONLY", "")
+    for name, address in ((name, address) for name, address in addresses() if only in name):
         print(json.dumps({"page": name, **visited(client, address)}), flush=True)
 
 
