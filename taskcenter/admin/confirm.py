@@ -42,7 +42,7 @@ SHOWN = 20
 LOOKED_AT = 1000
 """Tasks among which those to be shown are looked for."""
 REASON_LENGTH = 500
-NO_REASON = "Say why: the reason is kept in the history."
+NO_REASON = "Say why: the reason is kept."
 _ONCE = re.compile(r"[0-9a-z-]{1,64}")
 
 

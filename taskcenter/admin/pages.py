@@ -74,7 +74,7 @@ class TaskPages(Base):
         context = {
             **(extra_context or {}),
             **page,
-            **stack.context(request, task, page["history"]),
+            **stack.context(request, task, page["history"], lost=page["is_lost"]),
             "title": task.label,
             "subtitle": "",
             "verbs": self._offered(request, task, lost=page["is_lost"]),

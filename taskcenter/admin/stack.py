@@ -35,7 +35,7 @@ def may_ask(request: HttpRequest) -> bool:
     return bool(request.user.has_perm(PERMISSION))
 
 
-def context(request: HttpRequest, task: Task, history: Timeline) -> dict[str, Any]:
+def context(request: HttpRequest, task: Task, history: Timeline, *, lost: bool) -> dict[str, Any]:
     """What the page shows of it: nothing to those who may not ask. A query only if the history is a long one."""
     if not may_ask(request):
         return {}
@@ -44,7 +44,7 @@ def context(request: HttpRequest, task: Task, history: Timeline) -> dict[str, An
         told = list(TaskEvent.objects.about_stacks().filter(task_id=task.pk).order_by("-seq")[:LOOKED_AT])
     newest = told[0] if told else None
     awaits = newest is not None and newest.kind == TaskEvent.Kind.STACK_ASKED and newest.attempt == task.attempt
-    runs = task.state == State.PROCESSING
+    runs = task.state == State.PROCESSING and not lost
     answer = next((event for event in told if event.kind == TaskEvent.Kind.STACK), None)
     return {"stack": answer, "awaits_stack": awaits and runs, "may_ask_for_stack": runs}
 

@@ -45,7 +45,7 @@ class TaskAdminMixin(TaskPages):
     list_display = ("task_cell", "status_cell", "queue_cell", "when_cell", "took_cell")
     list_display_links = None
     sortable_by = ()
-    list_filter = (StateFilter, QueueFilter, DefinitionFilter, CreatedFilter, EndedFilter, ReportFilter)
+    list_filter = (StateFilter, QueueFilter, CreatedFilter, EndedFilter, ReportFilter, DefinitionFilter)
     list_select_related = ("owner",)
     list_per_page = 50
     list_max_show_all = 0

@@ -133,12 +133,11 @@ def snapshots(rows: TaskQuerySet | Sequence[Task]) -> list[Snapshot]:
 
 
 def stalled_among(limit: int) -> list[UUID]:
-    """Of the newest that run, those on a living worker that stand still: two queries, and those of standstill.py."""
-    tasks = list(Task.objects.processing().order_by("-id").defer(*_HEAVY)[:limit])
+    """Of the newest that run, those on a living worker that stand still: a query, and those of standstill.py."""
+    held = Task.objects.processing().exclude(pk__in=Task.objects.lost(stale_before()).values("pk"))
+    tasks = list(held.order_by("-id").defer(*_HEAVY)[:limit])
     told = read_many(task.id for task in tasks)
-    still = [task.id for task in tasks if standstill.is_stalled(task, _newest(task, told.get(str(task.id))))]
-    lost = set(Task.objects.filter(id__in=still).lost(stale_before()).values_list("id", flat=True)) if still else set()
-    return [one for one in still if one not in lost]
+    return [task.id for task in tasks if standstill.is_stalled(task, _newest(task, told.get(str(task.id))))]
 
 
 def _snapshot(task: Task, stored: Stored | None, worker_alive: bool, report: tuple[int, Any] | None) -> Snapshot:
