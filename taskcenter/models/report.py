@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from django.conf import settings
 from django.db import models
+from django.db.models.fields.json import KeyTransform
 from django.utils import timezone
 
 from .task import Task
@@ -29,6 +30,10 @@ class ReportQuerySet(models.QuerySet["Report"]):
         if not user.is_authenticated or not user.is_active:
             return self.none()
         return self.all() if user.has_perm("taskcenter.view_report") else self.filter(owner=user.pk)
+
+    def in_short(self) -> Self:
+        """Without the data, which may be large, but for its `summary` and `facts`."""
+        return self.defer("data").annotate(summary=KeyTransform("summary", "data"), facts=KeyTransform("facts", "data"))
 
     def newest_of(self, task_id: uuid.UUID) -> Report | None:
         return self.final().filter(task_id=task_id).order_by("-attempt").first()

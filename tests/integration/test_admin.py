@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 
 import pytest
-from django.contrib.admin.models import LogEntry
+from django.contrib.admin.models import CHANGE, DELETION, LogEntry
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -19,8 +19,8 @@ from tests.factories import make_event, make_report, make_staff, make_task, make
 pytestmark = pytest.mark.django_db
 
 HOSTILE = "<script>alert(1)</script>"
-VERBS = ("retry", "cancel", "recover")
-ALL = ("view_task", "retry_task", "cancel_task", "recover_task")
+VERBS = ("retry", "cancel", "recover", "delete")
+ALL = ("view_task", "retry_task", "cancel_task", "recover_task", "delete_task")
 
 
 def at(name, *args):
@@ -181,7 +181,7 @@ def test_staff_without_the_right_to_view_tasks_see_none(client):
     client.force_login(make_staff())
     task = make_task(State.FAILED)
     addresses = [LIST, at("task_change", task.pk), *(at(f"task_{verb}", task.pk) for verb in VERBS)]
-    assert [client.get(address).status_code for address in addresses] == [403] * 5
+    assert [client.get(address).status_code for address in addresses] == [403] * 6
 
 
 def test_people_who_are_not_staff_are_sent_to_sign_in(client):
@@ -193,7 +193,7 @@ def test_people_who_are_not_staff_are_sent_to_sign_in(client):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_viewer_is_offered_nothing_and_refused_everywhere(viewer, verb):
-    states = {"retry": State.FAILED, "cancel": State.PENDING, "recover": State.PROCESSING}
+    states = {"retry": State.FAILED, "cancel": State.PENDING, "recover": State.PROCESSING, "delete": State.FAILED}
     task = make_task(states[verb])
     for address in (LIST, at("task_change", task.pk)):
         text = text_of(viewer.get(address))
@@ -233,10 +233,33 @@ def test_nobody_adds_or_edits_a_task(client):
 @pytest.mark.parametrize("state", sorted(State))
 def test_only_finished_tasks_are_deleted(client, state):
     client.force_login(make_staff(is_superuser=True))
-    task = make_task(state)
-    client.post(at("task_delete", task.pk), {"post": "yes"})
-    client.post(LIST, {"action": "delete_selected", "_selected_action": [task.pk], "post": "yes"})
-    assert Task.objects.exists() == (state in LIVE)
+    one, other = make_task(state), make_task(state)
+    client.post(at("task_delete", one.pk), {"reason": "Spam"})
+    client.post(at("task_bulk", "delete"), {"ids": str(other.pk), "reason": "Spam"})
+    assert Task.objects.count() == (2 if state in LIVE else 0)
+
+
+def test_deleting_asks_first_wants_a_reason_and_leaves_a_line_in_the_log(client):
+    boss = make_staff(permissions=("view_task", "delete_task"))
+    client.force_login(boss)
+    one, *others = [make_task(State.FAILED, title=f"Task {number}") for number in range(3)]
+    make_event(one, TaskEvent.Kind.FAILED, "x", attempt=1)
+    make_report(one)
+    assert at("task_delete", one.pk) in text_of(client.get(at("task_change", one.pk)))
+    assert at("task_delete", one.pk) not in text_of(client.get(LIST))
+    assert "removed for good" in text_of(client.get(at("task_delete", one.pk)))
+    assert "Say why" in text_of(client.post(at("task_delete", one.pk)))
+    question = text_of(select(client, "delete_selected", others))
+    assert "Delete 2 tasks?" in question
+    assert Task.objects.count() == 3
+    assert client.post(at("task_delete", one.pk), {"reason": "Spam"}).headers["Location"] == LIST
+    client.post(at("task_bulk", "delete"), {"ids": ",".join(str(task.pk) for task in others), "reason": "Old"})
+    assert not Task.objects.exists()
+    entries = LogEntry.objects.order_by("pk").values_list("action_flag", "object_repr", "change_message")
+    assert list(entries) == [
+        (DELETION, "Task 0", "Delete: Deleted. Spam"),
+        (CHANGE, "2 tasks", "Delete: 2 deleted. Reason: Old"),
+    ]
 
 
 def test_every_change_needs_the_csrf_token(boss):
@@ -420,7 +443,7 @@ def test_what_is_no_list_of_ids_is_refused(admin_page, ids):
 
 def test_the_bulk_address_takes_only_post_and_known_verbs(admin_page):
     assert admin_page.get(at("task_bulk", "cancel")).status_code == 405
-    assert admin_page.post(at("task_bulk", "delete"), {"ids": "x"}).status_code == 404
+    assert admin_page.post(at("task_bulk", "explode"), {"ids": "x"}).status_code == 404
 
 
 # Queues and records.
