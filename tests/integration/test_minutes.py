@@ -122,7 +122,8 @@ def test_how_many_wait_is_kept_at_its_highest() -> None:
 
 def test_two_at_once_count_everything_once() -> None:
     """Without one order of rows, PostgreSQL finds a deadlock here."""
-    some_history(200)
+    for number in range(300):
+        ended(number / 40, queue=f"queue-{number % 30}", ran=number / 10)
     at_once(4, lambda _: minutes.roll_up())
     assert kept() == truth()
 
@@ -165,7 +166,7 @@ def test_schedulers_that_are_killed_while_they_count_lose_and_double_nothing(pro
     some_history(30)
     for _ in range(2):
         both = [process("rqscheduler", "--interval", "1") for _ in range(2)]
-        wait_for(lambda: Minute.objects.exists(), what="something was counted")
+        wait_for(Minute.objects.exists, what="something was counted")
         ended(1)
         Duty.objects.filter(name=minutes.DUTY).update(next_due=timezone.now())
         for one in both:
