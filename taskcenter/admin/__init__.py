@@ -8,14 +8,28 @@
     confirm      the confirmation page that objects and actions share
     failures     what failed alike, and its redrive
     queues, records   queues to pause; reports, workers and duties to look at
+    dashboard    its page ── board: one look at everything ── history: the past ── attention: what is wrong
+    rq           django-rq's own pages, guarded
 
 A site with an admin theme registers a class of its own:
 `class TaskAdmin(TaskAdminMixin, ThemeModelAdmin)`.
 """
 
+from .dashboard import DashboardAdmin
 from .failures import FailureGroupAdmin
 from .queues import QueueAdmin
 from .records import DutyAdmin, ReportAdmin, WorkerAdmin
+from .rq import GuardedRQAdmin
 from .tasks import TaskAdmin, TaskAdminMixin
 
-__all__ = ["DutyAdmin", "FailureGroupAdmin", "QueueAdmin", "ReportAdmin", "TaskAdmin", "TaskAdminMixin", "WorkerAdmin"]
+__all__ = [
+    "DashboardAdmin",
+    "DutyAdmin",
+    "FailureGroupAdmin",
+    "GuardedRQAdmin",
+    "QueueAdmin",
+    "ReportAdmin",
+    "TaskAdmin",
+    "TaskAdminMixin",
+    "WorkerAdmin",
+]

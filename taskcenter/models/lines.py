@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import connections
@@ -13,7 +14,7 @@ from taskcenter.states import LIVE
 
 from .task import Task
 
-__all__ = ["LIMIT", "Line", "lines", "queues_with_tasks"]
+__all__ = ["LIMIT", "Line", "lines", "queues_with_tasks", "written"]
 
 LIMIT = 10_000
 """Counting stops one above it: longer lines are long."""
@@ -27,7 +28,7 @@ WITH RECURSIVE found(queue) AS (
 ) SELECT queue FROM found WHERE queue IS NOT NULL"""
 _COUNT = "(SELECT COUNT(*) FROM (SELECT 1 FROM taskcenter_task WHERE queue = %s AND state = %s LIMIT %s) AS few)"
 _FIRST = "(SELECT id FROM taskcenter_task WHERE queue = %s AND state = 'pending' ORDER BY id LIMIT 1)"
-_STATES = sorted(LIVE)
+_STATES = sorted(map(str, LIVE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,11 @@ class Line:
     scheduled: int = 0
     waits_since: datetime | None = None
     """Since when its first pending task waits, as far as that row can tell."""
+
+
+def written(number: int, limit: int = LIMIT) -> str:
+    """1,204; 10,000+ where counting stopped."""
+    return f"{limit:,}+" if number > limit else f"{number:,}"
 
 
 def queues_with_tasks(alias: str = "default") -> list[str]:
@@ -59,13 +65,16 @@ def lines(queues: Iterable[str], *, limit: int = LIMIT) -> list[Line]:
     given = [value for name in names for value in _values(name, limit)]
     with connections[Task.objects.db].cursor() as cursor:
         cursor.execute(" UNION ALL ".join([one] * len(names)), given)
-        found = {row[0]: row[1:] for row in cursor.fetchall()}
+        found: dict[str, tuple[Any, ...]] = {row[0]: row[1:] for row in cursor.fetchall()}
     since = _waits_since([row[-1] for row in found.values() if row[-1]])
-    return [Line(name, *found[name][:-1], since.get(_uuid(found[name][-1]))) for name in names]
+    return [
+        Line(name, waits_since=since.get(_uuid(found[name][-1])), **dict(zip(_STATES, found[name], strict=False)))
+        for name in names
+    ]
 
 
 def _values(name: str, limit: int) -> list[str | int]:
-    counted = [value for state in _STATES for value in (name, str(state), limit + 1)]
+    counted = [value for state in _STATES for value in (name, state, limit + 1)]
     return [name, *counted, name]
 
 
