@@ -70,7 +70,7 @@ def test_staff_without_the_permission_are_refused_everywhere(where: str, staff: 
 @pytest.mark.parametrize("root", [ADMIN, OUTSIDE])
 def test_a_queue_is_not_emptied_by_whoever_may_not(root: str, staff: Client, keeper: Client) -> None:
     queue, number = get_queue("default"), get_queues_map()["default"]
-    queue.enqueue_call("tests.no.such.function", job_id="kept")
+    queue.push_job_id("kept")
     staff.post(f"{root}queues/{number}/empty/")
     staff.post(f"{root}queues/{number}/kept/delete/", {"post": "yes"})
     staff.post(f"{root}queues/actions/{number}/", {"action": "delete", "job_ids": ["kept"]})
