@@ -7,7 +7,7 @@
     verbs        retry, cancel, recover: who may, when it makes sense, what came of it
     confirm      the confirmation page that objects and actions share
     failures     what failed alike, and its redrive
-    queues, records   queues to pause; reports, workers and duties to look at
+    queues, workers, records   queues to pause; workers, reports, notifications and duties to look at
     dashboard    its page ── board: one look at everything ── history: the past ── attention: what is wrong
     rq           django-rq's own pages, guarded
 
@@ -18,15 +18,17 @@ A site with an admin theme registers a class of its own:
 from .dashboard import DashboardAdmin
 from .failures import FailureGroupAdmin
 from .queues import QueueAdmin
-from .records import DutyAdmin, ReportAdmin, WorkerAdmin
+from .records import DutyAdmin, NotificationAdmin, ReportAdmin
 from .rq import GuardedRQAdmin
 from .tasks import TaskAdmin, TaskAdminMixin
+from .workers import WorkerAdmin
 
 __all__ = [
     "DashboardAdmin",
     "DutyAdmin",
     "FailureGroupAdmin",
     "GuardedRQAdmin",
+    "NotificationAdmin",
     "QueueAdmin",
     "ReportAdmin",
     "TaskAdmin",
