@@ -21,6 +21,7 @@ __all__ = ["DUTY", "KEPT", "roll_up", "roll_up_if_late"]
 DUTY = "roll-up"
 AGAIN = 3
 """Minutes before the last one counted that are counted again, for late commits."""
+SUM_AGAIN = timedelta(hours=1)
 AT_ONCE = timedelta(minutes=10)
 """Of history that one statement counts: a long one must not hold back anything for long."""
 FEWEST = 2
@@ -49,6 +50,8 @@ def roll_up(*, seconds: float | None = None) -> str:
         start = _next_end(until)
     waiting = {line.queue: line.pending for line in lines(queues_with_tasks(), limit=LONGEST_LINE) if line.pending}
     Minute.objects.note_waiting(minute_of(now), waiting)
+    # Once more: two at once may each have missed what the other had not yet committed.
+    Minute.objects.sum_up(minute_of(now - SUM_AGAIN), minute_of(end))
     return f"counted in {statements} statement{'' if statements == 1 else 's'}, {sum(waiting.values())} waiting"
 
 

@@ -131,19 +131,19 @@ class Board:
     @property
     def tiles(self) -> list[Tile]:
         """Now first, then what was within the range."""
-        within, slots = self.span.words, self._slots()
+        within, slots = f"in {self.span.words}", self._slots()
         return [
             Tile("Processing", self._total("processing"), slots, self.tasks(state="processing")),
             Tile("Waiting", self._total("pending"), self._oldest(), self.tasks(state="pending")),
             Tile("Scheduled", self._total("scheduled"), "for later, or to try again", self.tasks(state="scheduled")),
             Tile(
-                "Completed per hour",
+                "Completed/h",
                 _rate(self.history.per_hour(State.COMPLETED)),
                 within,
                 self.tasks(state="completed"),
             ),
             Tile("Failure rate", self._failure_rate(), within, self.tasks(state="failed")),
-            Tile("Run time, 19 of 20", self._p95(), f"at most, {within}"),
+            Tile("Run time", self._p95(), f"at most, for 19 of 20 {within}"),
         ]
 
     @property

@@ -61,7 +61,7 @@ class History:
         counted = Minute.objects.in_buckets(self.first, live_from, span.width)
         live = Minute.objects.still_in_tasks(moment_of(live_from), now + timedelta(minutes=1))
         self._counts = [*counted, *(self._in_bucket(one) for one in live)]
-        self._lines = Minute.objects.longest_lines(self.first, span.width)
+        self._lines = Minute.objects.longest_lines(self.first, minute_of(now) + 1, span.width)
 
     def ended(self, kind: str, queue: str = "") -> int:
         return sum(one.tasks for one in self._counts if one.kind == kind and queue in {"", one.queue})

@@ -26,7 +26,8 @@ class Migration(migrations.Migration):
             name='Minute',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('minute', models.IntegerField(help_text='Minutes since 1970, UTC.')),
+                ('width', models.SmallIntegerField(default=1, help_text='Minutes that are counted together: 1 or 30.')),
+                ('minute', models.IntegerField(help_text='The first of them, since 1970, UTC.')),
                 ('queue', models.CharField(max_length=100)),
                 ('kind', models.CharField(help_text='The final state, or waiting.', max_length=10)),
                 ('took', models.SmallIntegerField(default=0, help_text='How long the last attempt ran, in half octaves of 1 ms.')),
@@ -34,7 +35,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'default_permissions': (),
-                'constraints': [models.UniqueConstraint(fields=('minute', 'queue', 'kind', 'took'), name='taskcenter_minute_once')],
+                'constraints': [models.UniqueConstraint(fields=('width', 'minute', 'queue', 'kind', 'took'), name='taskcenter_minute_once')],
             },
         ),
     ]

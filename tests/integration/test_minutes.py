@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from taskcenter import minutes, scheduler
 from taskcenter.models import Duty, Minute, Task
-from taskcenter.models.minute import WAITING, minute_of, seconds_of
+from taskcenter.models.minute import HALF_HOUR, WAITING, minute_of, seconds_of
 from taskcenter.states import FINAL, State
 from tests.factories import make_task, make_worker
 from tests.integration.rivals import at_once, overtaken
@@ -29,17 +29,17 @@ def ended(ago: float, state: str = State.COMPLETED, *, ran: float = 2.0, **field
     return make_task(state, finished_at=at, attempted_at=began, started_at=began, **fields)
 
 
-def kept() -> Counter[tuple[int, str, str]]:
-    rows = Minute.objects.filter(kind__in=FINAL).values_list("minute", "queue", "kind", "tasks")
+def kept(width: int = 1) -> Counter[tuple[int, str, str]]:
+    rows = Minute.objects.filter(kind__in=FINAL, width=width).values_list("minute", "queue", "kind", "tasks")
     found: Counter[tuple[int, str, str]] = Counter()
     for minute, queue, kind, tasks in rows:
         found[minute, queue, kind] += tasks
     return found
 
 
-def truth() -> Counter[tuple[int, str, str]]:
+def truth(width: int = 1) -> Counter[tuple[int, str, str]]:
     rows = Task.objects.filter(state__in=FINAL)
-    return Counter((minute_of(task.finished_at), task.queue, str(task.state)) for task in rows)
+    return Counter((minute_of(task.finished_at) // width * width, task.queue, str(task.state)) for task in rows)
 
 
 def some_history(count: int = 60) -> None:
@@ -54,6 +54,7 @@ def test_what_ended_is_counted_by_minute_queue_and_state() -> None:
     make_task(State.CANCELLED)
     minutes.roll_up()
     assert kept() == truth()
+    assert kept(HALF_HOUR) == truth(HALF_HOUR)
 
 
 def test_counting_again_changes_nothing() -> None:
@@ -70,6 +71,7 @@ def test_a_commit_that_came_late_is_counted_the_next_time() -> None:
     ended(2.5)
     minutes.roll_up()
     assert kept() == truth()
+    assert kept(HALF_HOUR) == truth(HALF_HOUR)
 
 
 def test_empty_hours_are_skipped(django_assert_max_num_queries: Any) -> None:
@@ -78,6 +80,7 @@ def test_empty_hours_are_skipped(django_assert_max_num_queries: Any) -> None:
     with django_assert_max_num_queries(16):
         minutes.roll_up()
     assert kept() == truth()
+    assert kept(HALF_HOUR) == truth(HALF_HOUR)
 
 
 def test_a_long_history_is_counted_in_portions_that_add_up() -> None:
@@ -87,6 +90,7 @@ def test_a_long_history_is_counted_in_portions_that_add_up() -> None:
         outcomes.append(minutes.roll_up(seconds=0))
     assert len(outcomes) > 2
     assert kept() == truth()
+    assert kept(HALF_HOUR) == truth(HALF_HOUR)
 
 
 def test_the_count_of_a_minute_never_falls() -> None:
@@ -102,14 +106,14 @@ def test_the_count_of_a_minute_never_falls() -> None:
 def test_run_times_are_kept_in_steps() -> None:
     ended(1, ran=42.0)
     minutes.roll_up()
-    row = Minute.objects.ended().get()
+    row = Minute.objects.ended().get(width=1)
     assert seconds_of(row.took - 1) < 42.0 <= seconds_of(row.took)
 
 
 def test_one_that_never_began_took_nothing() -> None:
     make_task(State.CANCELLED, finished_at=timezone.now())
     minutes.roll_up()
-    assert Minute.objects.ended().get().took == 0
+    assert Minute.objects.ended().get(width=1).took == 0
 
 
 def test_how_many_wait_is_kept_at_its_highest() -> None:
@@ -126,6 +130,7 @@ def test_two_at_once_count_everything_once() -> None:
         ended(number / 40, queue=f"queue-{number % 30}", ran=number / 10)
     at_once(4, lambda _: minutes.roll_up())
     assert kept() == truth()
+    assert kept(HALF_HOUR) == truth(HALF_HOUR)
 
 
 @pytest.mark.skipif(connection.vendor == "sqlite", reason="one writer at a time, whose look is never old")
@@ -139,6 +144,7 @@ def test_an_old_look_that_is_written_late_takes_nothing_back() -> None:
 
     overtaken(one_more, minutes.roll_up)
     assert kept() == truth()
+    assert kept(HALF_HOUR) == truth(HALF_HOUR)
 
 
 def test_killed_anywhere_the_next_one_makes_it_whole(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,6 +166,7 @@ def test_killed_anywhere_the_next_one_makes_it_whole(monkeypatch: pytest.MonkeyP
         assert kept() <= truth()
     minutes.roll_up()
     assert kept() == truth()
+    assert kept(HALF_HOUR) == truth(HALF_HOUR)
 
 
 def test_schedulers_that_are_killed_while_they_count_lose_and_double_nothing(process: Any, redis_client: Any) -> None:
@@ -174,6 +181,7 @@ def test_schedulers_that_are_killed_while_they_count_lose_and_double_nothing(pro
             one.popen.wait()
     minutes.roll_up()
     assert kept() == truth()
+    assert kept(HALF_HOUR) == truth(HALF_HOUR)
 
 
 def test_a_worker_counts_where_no_scheduler_does(process: Any, redis_client: Any) -> None:
