@@ -31,10 +31,11 @@ INSERT INTO taskcenter_task (id, definition, queue, priority, state, rev, attemp
   max_attempts, max_crashes, created_at, started_at, attempted_at, finished_at, args, kwargs, metadata, error_type,
   error_message, fingerprint, progress_state, title, tags, limit_key, waits_for, code_version)
 SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7' || lpad(to_hex(n % 4096), 3, '0')
-    || '8' || lpad(to_hex(n), 15, '0'))::uuid, 'shop.tasks.parse', 'queue-' || n % 6, 0, state, 3, (state <> 'pending')::int,
-  (state = 'failed')::int, 0, 0, 1, 3, at, ran, ran, CASE WHEN state <> 'pending' THEN at + ran_for END, '[]', '{{}}', '{{}}',
-  CASE WHEN state = 'failed' THEN 'ValueError' ELSE '' END, '', CASE WHEN state = 'failed' THEN 'f' || n % 100 ELSE '' END,
-  '{{}}', '', '[]', '', 0, ''
+    || '8' || lpad(to_hex(n), 15, '0'))::uuid,
+  'shop.tasks.parse', 'queue-' || n % 6, 0, state, 3, (state <> 'pending')::int, (state = 'failed')::int, 0, 0, 1, 3,
+  at, ran, ran, CASE WHEN state <> 'pending' THEN at + ran_for END, '[]', '{{}}', '{{}}',
+  CASE WHEN state = 'failed' THEN 'ValueError' ELSE '' END, '',
+  CASE WHEN state = 'failed' THEN 'f' || n % 100 ELSE '' END, '{{}}', '', '[]', '', 0, ''
 FROM (SELECT *, CASE WHEN state <> 'pending' THEN at END AS ran FROM (
   SELECT n, now() - interval '7 days' * (1 - n::float8 / {tasks}) - interval '1 minute' AS at,
     interval '1 second' * (0.02 + n % 37) AS ran_for,

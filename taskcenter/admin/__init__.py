@@ -15,11 +15,12 @@ A site with an admin theme registers a class of its own:
 `class TaskAdmin(TaskAdminMixin, ThemeModelAdmin)`.
 """
 
+from django.apps import apps
+
 from .dashboard import DashboardAdmin
 from .failures import FailureGroupAdmin
 from .queues import QueueAdmin
 from .records import DutyAdmin, NotificationAdmin, ReportAdmin
-from .rq import GuardedRQAdmin
 from .tasks import TaskAdmin, TaskAdminMixin
 from .workers import WorkerAdmin
 
@@ -27,7 +28,6 @@ __all__ = [
     "DashboardAdmin",
     "DutyAdmin",
     "FailureGroupAdmin",
-    "GuardedRQAdmin",
     "NotificationAdmin",
     "QueueAdmin",
     "ReportAdmin",
@@ -35,3 +35,6 @@ __all__ = [
     "TaskAdminMixin",
     "WorkerAdmin",
 ]
+
+if apps.is_installed("django_rq"):  # else a system check says so, if it gets that far
+    from . import rq  # noqa: F401 registers itself
