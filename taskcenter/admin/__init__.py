@@ -8,7 +8,7 @@
     confirm      the confirmation page that objects and actions share
     failures     what failed alike, and its redrive
     queues, workers, records   queues to pause; workers, reports, notifications and duties to look at
-    dashboard    its page ── board: one look at everything ── history: the past ── attention: what is wrong
+    dashboard    its page ── board: one look at everything ── attention, tiles, history: its parts
     rq           django-rq's own pages, guarded
 
 A site with an admin theme registers a class of its own:

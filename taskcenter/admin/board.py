@@ -27,6 +27,7 @@ from taskcenter.states import State
 from .attention import Alarm, alarms
 from .history import History, Span
 from .task_list import BLOBS
+from .tiles import Tile, rate, tiles, total
 
 if TYPE_CHECKING:
     from django.utils.safestring import SafeString
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from taskcenter.models import lines as lines_room
     from taskcenter.progress import Snapshot
 
-__all__ = ["Board", "QueueRow", "Tile", "WorkerRow"]
+__all__ = ["Board", "QueueRow", "WorkerRow"]
 
 RUNNING_LOOKED_AT = 200
 """Running tasks whose progress is looked at, the longest running first."""
@@ -43,7 +44,6 @@ TASKS_SHOWN = 3
 """Of a worker."""
 WORKERS_SHOWN = 50
 FAILURES_SHOWN = 10
-FEW = 10
 LINKED = ("pending", "processing", "completed", "failed")
 
 
@@ -96,14 +96,6 @@ class WorkerRow:
         return self.running - len(self.tasks)
 
 
-@dataclass(frozen=True, slots=True)
-class Tile:
-    label: str
-    value: str
-    note: str
-    url: str = ""
-
-
 class Board:
     """One look. `user` decides which tasks are named; the numbers are those of all."""
 
@@ -126,25 +118,9 @@ class Board:
     def is_empty(self) -> bool:
         return not self._names_with_tasks and not self.workers
 
-    # Numbers of all queues.
-
-    @property
+    @cached_property
     def tiles(self) -> list[Tile]:
-        """Now first, then what was within the range."""
-        within, slots = f"in {self.span.words}", self._slots()
-        return [
-            Tile("Processing", self._total("processing"), slots, self.tasks(state="processing")),
-            Tile("Waiting", self._total("pending"), self._oldest(), self.tasks(state="pending")),
-            Tile("Scheduled", self._total("scheduled"), "for later, or to try again", self.tasks(state="scheduled")),
-            Tile(
-                "Completed/h",
-                _rate(self.history.per_hour(State.COMPLETED)),
-                within,
-                self.tasks(state="completed"),
-            ),
-            Tile("Failure rate", self._failure_rate(), within, self.tasks(state="failed")),
-            Tile("Run time", self._p95(), f"at most, for 19 of 20 {within}"),
-        ]
+        return tiles(self)
 
     @property
     def throughput(self) -> StackedBar:
@@ -152,7 +128,7 @@ class Board:
 
     @property
     def waiting(self) -> Line:
-        return self.history.waiting(sum(row.waiting for row in self.queues))
+        return self.history.waiting(sum(row.waiting for row in self.queues), total(self, "pending"))
 
     @property
     def workers_shown(self) -> list[WorkerRow]:
@@ -216,8 +192,8 @@ class Board:
                 min(worker.slots, running.get(worker.pk, 0)),
                 running.get(worker.pk, 0),
                 named[worker.pk][:TASKS_SHOWN],
-                self._age(worker.heartbeat_at),
-                self._age(worker.started_at),
+                self.age(worker.heartbeat_at),
+                self.age(worker.started_at),
             )
             for worker in workers
         ]
@@ -249,9 +225,9 @@ class Board:
             kept.paused_reason if kept else "",
             unserved=not served and not paused,
             is_known=name in redis_queues(),
-            oldest=self._age(line.waits_since) if line.waits_since else "",
-            done=_rate(self.history.per_hour(State.COMPLETED, name)),
-            failed=_rate(self.history.per_hour(State.FAILED, name)),
+            oldest=self.age(line.waits_since) if line.waits_since else "",
+            done=rate(self.history.per_hour(State.COMPLETED, name)),
+            failed=rate(self.history.per_hour(State.FAILED, name)),
             spark=render(self.history.spark(name), table=False),
             urls={state: self.tasks(state=state, queue=name) for state in LINKED},
         )
@@ -266,37 +242,8 @@ class Board:
         seen = progress.visible(self.user, recent).order_by("-finished_at").defer(*BLOBS)
         self.failures = list(seen[:FAILURES_SHOWN])
 
-    def _total(self, state: str) -> str:
-        numbers = [getattr(row.line, state) for row in self.queues]
-        capped = any(number > LIMIT for number in numbers)
-        return written(sum(min(number, LIMIT) for number in numbers), LIMIT) if not capped else f"{LIMIT:,}+"
-
-    def _slots(self) -> str:
-        alive = [row for row in self.workers if row.state == "alive"]
-        busy, slots = sum(row.busy for row in alive), sum(row.worker.slots for row in alive)
-        return f"{busy} of {slots} slots busy" if slots else "no worker is alive"
-
-    def _oldest(self) -> str:
-        since = [row.line.waits_since for row in self.queues if row.line.waits_since]
-        return f"the oldest for {self._age(min(since))}" if since else "to be run now"
-
-    def _failure_rate(self) -> str:
-        rate = self.history.failure_rate
-        return "–" if rate is None else f"{rate:.1%}"  # noqa: RUF001 a dash is meant
-
-    def _p95(self) -> str:
-        seconds = self.history.ran(0.95)
-        if seconds is None:
-            return "–"  # noqa: RUF001 as above
-        return for_so_long(seconds) if seconds >= 1 else f"{seconds * 1000:.0f} ms"
-
-    def _age(self, since: datetime) -> str:
+    def age(self, since: datetime) -> str:
         return for_so_long((self.now - since).total_seconds())
-
-
-def _rate(per_hour: float) -> str:
-    """Rare events keep a digit: one a day is not none."""
-    return f"{per_hour:,.0f}" if per_hour >= FEW or not per_hour else f"{per_hour:.2g}"
 
 
 def redis_away_since() -> datetime | None:

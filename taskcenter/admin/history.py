@@ -93,13 +93,13 @@ class History:
         told = f"{self.ended(State.COMPLETED):,} completed, {self.ended(State.FAILED):,} failed in {self.span.words}."
         return StackedBar(title="Throughput", finding=told, unit=self._unit, labels=self._labels(), series=series)
 
-    def waiting(self, now: int) -> Line:
+    def waiting(self, now: int, in_words: str = "") -> Line:
         """`now` is how many wait at this moment: the last bucket has not ended yet."""
         longest = [0] * self.span.buckets
         for bucket, tasks in self._lines:
             longest[bucket] += tasks
         longest[-1] = max(longest[-1], now)
-        told = f"{now:,} now; at most {max(longest):,} in {self.span.words}."
+        told = f"{in_words or now} now; at most {max(longest):,} in {self.span.words}."
         return Line(title="Waiting", finding=told, x=self._labels(), series=[Series("waiting", longest)])
 
     def spark(self, queue: str) -> Spark:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -18,7 +19,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from taskcenter.conf import redis_queues
-from taskcenter.models import Queue
+from taskcenter.models import Queue, Worker
 from taskcenter.models.lines import lines, written
 from taskcenter.models.queue import REASON_LENGTH
 from taskcenter.queues import MOST_RUNNING, TaskQueue
@@ -52,13 +53,14 @@ class LimitForm(forms.ModelForm):
 
 
 class QueueChangeList(ChangeList):
-    """One page of queues, each with its line: two queries for all."""
+    """One page of queues, each with its line and its workers: three queries for all."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        queues = list(self.result_list)
+        queues, alive = list(self.result_list), Worker.objects.alive().values_list("queues", flat=True)
+        serving = Counter(name for names in alive for name in names)
         for queue, line in zip(queues, lines(queue.name for queue in queues), strict=True):
-            queue.line = line
+            queue.line, queue.workers = line, serving[queue.name]
         self.result_list = queues
 
 
@@ -69,7 +71,7 @@ class QueueAdmin(admin.ModelAdmin):
     Only queues that settings name are written to, by the verbs of TaskQueue.
     """
 
-    list_display = ("name", "status", "waiting", "running", "most_running", "reason")
+    list_display = ("name", "status", "waiting", "running", "most_running", "workers", "reason")
     list_per_page = 50
     list_max_show_all = 0
     sortable_by = ()
@@ -121,6 +123,11 @@ class QueueAdmin(admin.ModelAdmin):
     @admin.display(description="Processing")
     def running(self, queue: Queue) -> SafeString | str:
         return self._number(queue, State.PROCESSING)
+
+    @admin.display(description="Workers")
+    def workers(self, queue: Queue) -> str:
+        """Living ones that serve it."""
+        return str(getattr(queue, "workers", 0) or "none")
 
     def _number(self, queue: Queue, state: State) -> SafeString | str:
         """Counted to a limit, for all rows of the page at once; it leads to the tasks."""

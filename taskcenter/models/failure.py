@@ -69,7 +69,7 @@ class FailureGroupQuerySet(models.QuerySet["FailureGroup"]):
 
 def failed_since(moment: datetime) -> TaskQuerySet:
     """Tasks that are failed now and failed since then, of the newest so many failed ones."""
-    newest = Task.objects.filter(state=State.FAILED).order_by("-id").values("pk")[:FAILED_LOOKED_AT]
+    newest = Task.objects.filter(state=State.FAILED).order_by("-id").values("pk")[: FAILED_LOOKED_AT + 1]
     return Task.objects.filter(pk__in=newest, finished_at__gte=moment)
 
 

@@ -489,6 +489,7 @@ def test_a_queue_tells_its_line_and_where_it_stands(client):
     text = text_of(client.get(at("queue_changelist")))
     assert re.search(r'state=pending&amp;queue=analysis">1<', text)
     assert re.search(r'state=processing&amp;queue=analysis">1<', text)
+    assert re.findall(r'field-workers">([^<]*)<', text) == ["none", "1"]
 
 
 def test_a_link_asks_before_a_queue_is_paused(client):

@@ -283,3 +283,15 @@ def test_a_board_of_a_stranger_names_nothing() -> None:
     assert board.failed == 1
     assert board.failures == []
     assert Minute.objects.count() == 0
+
+
+def test_totals_say_when_they_were_not_counted_to_the_end(monkeypatch: pytest.MonkeyPatch, redis_client: Any) -> None:
+    for name in ("default", "analysis"):
+        for _ in range(3):
+            make_task(State.PENDING, queue=name)
+    boss = make_staff(is_superuser=True)
+    assert Board(boss, SPANS["1h"]).tiles[1].value == "6"
+    for room in ("taskcenter.admin.tiles", "taskcenter.models.lines"):
+        monkeypatch.setattr(f"{room}.LIMIT", 2)
+    monkeypatch.setattr("taskcenter.admin.board.lines", lambda names: lines(names, limit=2))
+    assert Board(boss, SPANS["1h"]).tiles[1].value == "4+"
