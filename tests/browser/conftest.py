@@ -35,8 +35,8 @@ NARROW, WIDE = 390, 1280
 class Site:
     """The site's ASGI server as a process; `stop` and `start` keep its address, as a deploy does."""
 
-    def __init__(self, log: Path) -> None:
-        self.log = log
+    def __init__(self, log: Path, **environment: str) -> None:
+        self.log, self.environment = log, environment
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.start()
@@ -44,7 +44,7 @@ class Site:
     def start(self) -> None:
         uvicorn = [sys.executable, "-m", "uvicorn", "analysis.asgi:application", "--host", "127.0.0.1"]
         options = ["--port", str(self.port), "--lifespan", "off", "--timeout-graceful-shutdown", "1"]
-        self.process = Process([*uvicorn, *options], log=self.log, DJANGO_ALLOW_ASYNC_UNSAFE="")
+        self.process = Process([*uvicorn, *options], log=self.log, DJANGO_ALLOW_ASYNC_UNSAFE="", **self.environment)
         self.process.wait_until(self._answers, f"it serves {self.url}", timeout=60)
 
     def stop(self) -> None:

@@ -14,7 +14,7 @@ from django.utils import timezone
 from taskcenter.models import Duty, Queue, Task, TaskEvent
 from taskcenter.states import LIVE, State
 from taskcenter.views.paging import CappedPaginator
-from tests.factories import make_event, make_report, make_staff, make_task, make_user, make_worker
+from tests.factories import make_event, make_notification, make_report, make_staff, make_task, make_user, make_worker
 
 pytestmark = pytest.mark.django_db
 
@@ -503,3 +503,86 @@ def test_duties_and_reports_are_only_looked_at(client):
         assert client.get(at(f"{name}_change", row.pk)).status_code == 200
         assert client.post(at(f"{name}_change", row.pk), {}).status_code == 403
         assert client.get(at(f"{name}_add")).status_code == 403
+
+
+def test_a_queue_tells_its_line_and_where_it_stands(client):
+    make_task(State.PENDING, queue="analysis")
+    make_task(State.PROCESSING, queue="analysis", worker=make_worker())
+    client.force_login(make_staff(permissions=("pause_queue",)))
+    text = text_of(client.get(at("queue_changelist")))
+    assert re.search(r'state=pending&amp;queue=analysis">1<', text)
+    assert re.search(r'state=processing&amp;queue=analysis">1<', text)
+    assert re.findall(r'field-workers">([^<]*)<', text) == ["none", "1"]
+
+
+def test_a_link_asks_before_a_queue_is_paused(client):
+    client.force_login(make_staff(permissions=("pause_queue",)))
+    text = text_of(client.get(f"{at('queue_pause')}?name=default"))
+    assert "Pause queues?" in text
+    assert not Queue.objects.paused().exists()
+    assert client.get(f"{at('queue_pause')}?name=no-such-queue").status_code == 404
+    client.force_login(make_staff(permissions=("view_queue",)))
+    assert client.get(f"{at('queue_pause')}?name=default").status_code == 403
+
+
+def test_a_limit_is_logged_with_its_reason(client):
+    boss = make_staff(permissions=("pause_queue",))
+    Queue.objects.create(name="default")
+    client.force_login(boss)
+    client.post(at("queue_change", "default"), {"max_running": "3", "reason": "the API allows three"})
+    assert Queue.objects.get(name="default").max_running == 3
+    message = LogEntry.objects.get(user=boss).get_change_message()
+    assert message == "Most running at once: 3. the API allows three"
+
+
+def test_a_worker_s_page_tells_what_it_runs_and_what_it_knows(client):
+    worker = make_worker(definitions=["shop.tasks.parse"])
+    make_task(State.PROCESSING, worker=worker, title="A long one")
+    client.force_login(make_staff(permissions=("view_worker", "view_task")))
+    text = text_of(client.get(at("worker_change", worker.pk)))
+    assert "A long one" in text
+    assert "shop.tasks.parse" in text
+    client.force_login(make_staff(permissions=("view_worker",)))
+    text = text_of(client.get(at("worker_change", worker.pk)))
+    assert "A long one" not in text
+    assert "1 task that you may not see" in text
+
+
+@pytest.mark.parametrize("state", ["alive", "silent", "stopped"])
+def test_workers_are_narrowed_by_whether_they_live(client, state):
+    make_worker(host="alive")
+    make_worker(host="silent", silent=3600)
+    make_worker(host="stopped", stopped_at=timezone.now())
+    client.force_login(make_staff(permissions=("view_worker",)))
+    text = text_of(client.get(f"{at('worker_changelist')}?state={state}"))
+    assert re.findall(r"(\w+):4242", text) == [state]
+
+
+def test_a_report_is_read_in_the_admin_with_its_charts_and_its_size(client):
+    data = {"summary": "All is well.", "charts": [{"kind": "bar", "title": "Pieces", "labels": ["a"], "values": [3]}]}
+    report = make_report(make_task(State.COMPLETED), data=data)
+    client.force_login(make_staff(permissions=("view_report",)))
+    assert "bytes" in text_of(client.get(at("report_changelist")))
+    text = text_of(client.get(at("report_change", report.pk)))
+    assert "All is well." in text
+    assert "tc-chart-bar" in text
+    draft = make_report(make_task(State.PROCESSING), is_final=False)
+    assert "A draft" in text_of(client.get(at("report_change", draft.pk)))
+
+
+def test_notifications_are_only_looked_at(client):
+    ann = make_user("ann")
+    told = make_notification(make_task(State.COMPLETED, owner=ann, title="Sales"))
+    client.force_login(make_staff(permissions=("view_notification",)))
+    assert "Sales is ready" in text_of(client.get(at("notification_changelist")))
+    assert client.get(at("notification_change", told.pk)).status_code == 200
+    assert client.post(at("notification_change", told.pk), {}).status_code == 403
+    assert client.get(at("notification_add")).status_code == 403
+
+
+@pytest.mark.parametrize("name", ["queue", "worker", "report", "notification", "duty", "failuregroup"])
+def test_every_list_needs_its_permission_and_is_whole_when_empty(client, name):
+    client.force_login(make_staff())
+    assert client.get(at(f"{name}_changelist")).status_code == 403
+    client.force_login(make_staff(permissions=(f"view_{name}",)))
+    assert client.get(at(f"{name}_changelist")).status_code == 200
