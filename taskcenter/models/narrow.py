@@ -80,7 +80,7 @@ def searched(tasks: TaskQuerySet, term: str) -> TaskQuerySet:
     """By the whole id or its start, or the start of a title, a definition or the last part of a definition's name.
 
     Definitions are looked up in the registry first, so that the index is asked for whole names. That of titles
-    (migration 0007) leaves out the empty ones, which is why they are excluded here.
+    (migration 0006) leaves out the empty ones, which is why they are excluded here.
     """
     try:
         return tasks.filter(pk=UUID(term))

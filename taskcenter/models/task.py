@@ -247,7 +247,7 @@ class Task(models.Model):
                 name="taskcenter_task_failed_at",
                 condition=Q(state="failed", finished_at__isnull=False),
             ),
-            # And on PostgreSQL that of titles for a search: migration 0007.
+            # And on PostgreSQL that of titles for a search: migration 0006.
         )
         constraints = (
             models.CheckConstraint(

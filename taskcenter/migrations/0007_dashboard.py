@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('taskcenter', '0005_checks_read_quickly'),
+        ('taskcenter', '0006_admin_at_millions'),
     ]
 
     operations = [
