@@ -11,7 +11,7 @@ from django.utils import timezone
 from taskcenter.models import Duty
 from taskcenter.models.failure import FAILED_LOOKED_AT
 from taskcenter.models.lines import LIMIT, written
-from taskcenter.templatetags.taskcenter import ICONS
+from taskcenter.progress.words import ICONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
