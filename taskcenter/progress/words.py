@@ -54,7 +54,7 @@ MEANINGS: dict[str, str] = {
     Shown.LOST: "The worker stopped answering; the task will be recovered",
 }
 
-_PLAIN = frozenset({State.PROCESSING, State.COMPLETED, State.FAILED})
+_PLAIN = frozenset({State.COMPLETED, State.FAILED})
 """States whose word says it all."""
 _UNITS = ((86400, "d", "day"), (3600, "h", "hour"), (60, "min", "minute"), (1, "s", "second"))
 

@@ -23,7 +23,7 @@ export const STATES = {
   blocked: ["Blocked", "Waits for its parents", "M5 7V5a3 3 0 0 1 6 0v2M4 7h8v6H4z"],
   scheduled: ["Scheduled", "Waits for its time", "M8 2a6 6 0 1 0 0 12A6 6 0 0 0 8 2M8 5v3l2 1.5"],
   pending: ["Pending", "Waits for a free worker", "M3.5 8h.01M8 8h.01M12.5 8h.01"],
-  processing: ["Processing", "", "M8 2.5A5.5 5.5 0 1 1 2.5 8"],
+  processing: ["Processing", "A worker is on it", "M8 2.5A5.5 5.5 0 1 1 2.5 8"],
   retrying: ["Retrying", "Failed; will be tried again", "M13 8a5 5 0 1 1-1.5-3.5L13 6M13 2.5V6H9.5"],
   stalled: ["Stalled", "The worker lives, but progress does not move", "M5.5 4v8M10.5 4v8"],
   cancelling: ["Cancelling", "Stop was asked; the task ends at its next checkpoint", "M4 4h8v8H4zM8 4v8"],
