@@ -20,7 +20,7 @@ from .forms import OnceForm, QuotaHandler, UploadForm, size_limit
 from .models import Analysis
 from .samples import SAMPLES
 from .services import rerun, settle, submit
-from .stages import stage_list
+from .stages import span, stage_list
 
 PAGE_SIZE = 20
 
@@ -104,7 +104,9 @@ def report(request: HttpRequest, pk: UUID) -> HttpResponse:
     ready = analysis.ready_report
     if ready is None:
         return redirect("analysis:run", pk=pk)
-    context = {"analysis": analysis, "report": ready, "data": ready.data, "again": OnceForm()}
+    took = span((analysis.finished_at - analysis.created_at).total_seconds()) if analysis.finished_at else ""
+    shown = {"report": ready, "data": ready.data, "task": analysis.task, "took": took}
+    context = {"analysis": analysis, "again": OnceForm(), **shown}
     return render(request, "analysis/report.html", context)
 
 

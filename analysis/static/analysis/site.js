@@ -1,7 +1,7 @@
 /* What the pages gain with JavaScript; all of them work without.
  *
  *   upload   drop zone, bar, and no upload of what is too large anyway
- *   run      stage list and document title follow the task; how it ended is fetched, not guessed
+ *   run      the list of stages follows the task; the rest is done by taskcenter/pages.js
  */
 
 const select = (selector, root = document) => root.querySelector(selector);
@@ -89,34 +89,23 @@ function arrived(request) {
 /* ---- run ---- */
 
 const run = select("[data-run]");
-if (run) {
-  const title = document.title;
-  for (const kind of ["task:progress", "task:state"]) run.addEventListener(kind, (event) => follow(event.detail, title));
-  run.addEventListener("task:finished", () => finished(title));
-}
+if (run) for (const kind of ["task:progress", "task:state"]) run.addEventListener(kind, (event) => follow(event.detail));
 
-function follow(task, title) {
-  if (task.final) return;
+/** Which stage runs, and how long those before it took; `task.stages` is [[name, second it began]…]. */
+function follow(task) {
+  if (task.final) return; // how it ended is told by the server
   const stages = [...run.querySelectorAll("[data-stage]")];
   const current = stages.findIndex((stage) => stage.dataset.stage === task.stage);
-  stages.forEach((stage, place) => mark(stage, place < current ? "done" : place === current ? "running" : "waiting"));
-  document.title = task.progress ? `(${percent(task.progress)}) ${title}` : title;
+  stages.forEach((stage, place) => {
+    const state = place < current ? "done" : place === current ? "running" : "waiting";
+    stage.dataset.state = state;
+    select(".site-stage-state", stage).textContent = state + (state === "done" ? took(stage.dataset.stage, task.stages) : "");
+  });
 }
 
-function mark(stage, state) {
-  stage.dataset.state = state;
-  select(".site-stage-state", stage).textContent = state;
-}
-
-/** How it ended is told by the server: take the parts that change from a fresh copy of this page. */
-async function finished(title) {
-  document.title = title;
-  select("[data-while-running]")?.remove();
-  const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-  if (!answer.ok) return;
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  for (const part of ["[data-outcome]", "[data-stages]", "[data-task-report-link]"]) {
-    const fresh = select(part, page);
-    if (fresh) select(part)?.replaceWith(document.adoptNode(fresh));
-  }
+function took(name, begun) {
+  const at = (begun ?? []).findIndex(([told]) => told === name);
+  if (at < 0 || at + 1 >= begun.length) return "";
+  const seconds = begun[at + 1][1] - begun[at][1];
+  return ` · ${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
 }
