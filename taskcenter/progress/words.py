@@ -141,7 +141,7 @@ def _left(frame: dict[str, Any], now: datetime) -> float | None:
     if frame["eta_s"] is None or frame["state"] != State.PROCESSING:
         return None
     passed = (now - datetime.fromisoformat(frame["updated_at"])).total_seconds()
-    return max(0.0, frame["eta_s"] - max(0.0, passed))
+    return max(0.0, float(frame["eta_s"]) - max(0.0, passed))
 
 
 def _span(seconds: float, *, long: bool = False) -> str:
