@@ -115,7 +115,7 @@ def test_lost_tasks_late_duties_paused_queues_and_lines_without_a_worker(boss: C
     Duty.objects.create(name="dispatch", next_due=timezone.now() - timedelta(minutes=5))
     found = alarms(boss)[1:]
     assert found[0] == "No worker listens to analysis: 2 tasks wait. manage.py rqworker analysis"
-    assert found[1].startswith("? 1 task is lost.")
+    assert found[1].startswith("1 task is lost.")
     assert found[2].startswith("The scheduler is late with dispatch.")
     assert re.fullmatch(r"default is paused since \d\d:\d\d:\d\d: the disk is full\.", found[3])
 
