@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.files.base import ContentFile
+from django.utils import timezone
 from playwright.sync_api import BrowserContext, Page, expect
 
+from analysis.models import Analysis
+from analysis.services import submit
 from taskcenter.models import Share, Task
 from taskcenter.states import State
 from tests.factories import make_notification, make_report, make_task, make_user
@@ -240,7 +244,17 @@ def test_the_pages_of_people_are_readable_everywhere(
     keep("task-waiting", f"/tasks/tasks/{tasks[State.PENDING].pk}/")
     keep("task-wrong", f"/tasks/tasks/{failed.pk}/")
     keep("report-plain", f"/tasks/reports/{done.reports.get().pk}/")
-    login(ann, context)
+    for code, status in (("wrong_format", "failed"), ("", "failed"), ("", "cancelled")):
+        analysis = submit(ann, ContentFile(b"a,b\n1,2\n"), "sales.csv")
+        words = {
+            "error_what": "Line 41 has 9 fields, 8 were expected.",
+            "error_hint": "Put quotes around texts with commas.",
+        }
+        Analysis.objects.filter(pk=analysis.pk).update(status=status, error_code=code, **(words if code else {}))
+        ended = {"state": status, "finished_at": timezone.now(), "error_message": "" if status == "cancelled" else "x"}
+        Task.objects.filter(pk=analysis.task_id).update(**ended)
+        keep(f"run-{status}-{code or 'ours'}", f"/analyses/{analysis.pk}/")
+    keep("analyses-ended", "/analyses/")
     context.clear_cookies()
     for state in (State.PROCESSING, State.FAILED, State.COMPLETED):
         keep(f"shared-{state}", f"/tasks/shared/{_link(tasks[state], ann)}/")
