@@ -57,6 +57,8 @@ class Bench:
     pythons: dict[str, Path]
     rounds: int
     results: Results
+    rows: int = measures.admin.ROWS
+    """Tasks in the table whose admin pages are opened."""
 
     def side_by_side(self, chosen: Collection[str]) -> None:
         """Each runner in each round, the order reversed every other one; who fails is left out of further rounds."""
@@ -65,13 +67,16 @@ class Bench:
             self._repeat("", self.runners, wanted, self._postgres)
 
     def ours_alone(self, chosen: Collection[str]) -> None:
-        """SQLite, and how long a finished task is held back: asked of TaskCenter's own workers."""
+        """SQLite, how long a finished task is held back, the admin's pages: asked of TaskCenter alone."""
         ours = [runner for runner in self.runners if runner.project == "ours"]
         if "sqlite" in chosen and ours:
             self._repeat("SQLite, ", ours, ["sqlite"], self._sqlite)
         if "held" in chosen and ours:
             self.house.postgres.restart(measures.held.SETTING)
             self._repeat("held back, ", ours, ["held"], self._postgres)
+        if "admin" in chosen and ours:
+            self.house.postgres.restart()
+            self._guarded(ours[-1], lambda: self._admin(ours[-1]))
 
     def _repeat(
         self, what: str, runners: Sequence[Runner], wanted: Sequence[str], database: Callable[[Runner], Database]
@@ -90,6 +95,17 @@ class Bench:
                     numbers = MEASURES[name](stand)
                     self.results.add(runner.name, name, number, numbers)
                     _say(f"  {name}: " + ", ".join(f"{key} {value:.4g}" for key, value in numbers.items()))
+        finally:
+            database.close()
+
+    def _admin(self, runner: Runner) -> None:
+        """Once, however many rounds: filling takes minutes, and the pages are opened several times."""
+        _say(f"admin: {self.rows:,} tasks")
+        python = self.pythons[runner.name]
+        database = self.house.databases.postgres(measures.admin.PROJECT, python)
+        try:
+            for page, numbers in measures.admin.admin(database, self.house.valkey, python, self.rows).items():
+                self.results.add(page, "admin", 0, numbers)
         finally:
             database.close()
 

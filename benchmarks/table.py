@@ -13,7 +13,7 @@ Cell = Callable[[str], str]
 
 def report(results: Results, about: dict[str, str]) -> str:
     """All tables for which there are numbers, what failed, and what the names mean."""
-    parts = [draw(results) for draw in (_drain, _naps, _enqueue, _latency, _memory, _sqlite, _held)]
+    parts = [draw(results) for draw in (_drain, _naps, _enqueue, _latency, _memory, _sqlite, _held, _admin)]
     parts += [_failures(results), _names(results, about)]
     return "\n\n".join(part for part in parts if part)
 
@@ -96,6 +96,16 @@ def _held(results: Results) -> str:
     return _table(title, results.runners("held"), columns)
 
 
+def _admin(results: Results) -> str:
+    columns = {
+        "SQL": lambda name: _middle(results.spread(name, "admin", "queries"), 0),
+        "slowest SQL ms": lambda name: _middle(results.spread(name, "admin", "slowest"), 1),
+        "request ms": lambda name: _middle(results.spread(name, "admin", "whole"), 0),
+        "of it CPU of the process": lambda name: _middle(results.spread(name, "admin", "cpu"), 0),
+    }
+    return _table("Admin pages, session and user included, least of five", results.runners("admin"), columns, "page")
+
+
 def _rate(results: Results, measure: str) -> dict[str, Cell]:
     return {
         "rounds": lambda name: str(len(results.numbers[name][measure])),
@@ -113,10 +123,10 @@ def _names(results: Results, about: dict[str, str]) -> str:
     return _table("Names", [name for name in about if name in results.numbers], {"is": lambda name: about[name]})
 
 
-def _table(title: str, runners: Sequence[str], columns: dict[str, Cell]) -> str:
+def _table(title: str, runners: Sequence[str], columns: dict[str, Cell], what: str = "runner") -> str:
     if not runners:
         return ""
-    head = ["runner", *columns]
+    head = [what, *columns]
     rows = [[name, *(cell(name) for cell in columns.values())] for name in runners]
     lines = [head, ["---"] * len(head), *rows]
     return f"### {title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)

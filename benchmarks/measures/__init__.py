@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from . import backlog, held, latency, memory, sqlite, statements
+from . import admin, backlog, held, latency, memory, sqlite, statements
 
-__all__ = ["ALL", "IN_ROUNDS", "backlog", "held", "latency", "memory", "sqlite", "statements"]
+__all__ = ["ALL", "IN_ROUNDS", "admin", "backlog", "held", "latency", "memory", "sqlite", "statements"]
 
 IN_ROUNDS = ("latency", "memory", "statements", "naps", "drain", "enqueue")
 """Measured on every runner in every round, in this order."""
 
-ALL = (*IN_ROUNDS, "sqlite", "held")
-"""The last two are asked of TaskCenter alone, after the rounds."""
+ALL = (*IN_ROUNDS, "sqlite", "held", "admin")
+"""The last three are asked of TaskCenter alone, after the rounds."""

@@ -1,9 +1,11 @@
 """The rows of TaskCenter, their constraints, and all of its SQL."""
 
 from .checkpoint import Checkpoint
+from .dashboard import Dashboard
 from .duty import Duty
 from .event import TaskEvent
 from .failure import FailureGroup
+from .minute import Minute
 from .notification import Notification
 from .queue import Queue
 from .report import Report
@@ -13,8 +15,10 @@ from .worker import Worker
 
 __all__ = [
     "Checkpoint",
+    "Dashboard",
     "Duty",
     "FailureGroup",
+    "Minute",
     "Notification",
     "Queue",
     "Report",

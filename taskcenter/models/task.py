@@ -59,6 +59,19 @@ class TaskQuerySet(models.QuerySet["Task"]):
         named = Q(title__icontains=text) | Q(title="", definition__icontains=text)
         return self.filter(named, id__gt=Coalesce(last, none_is_too_old))
 
+    def failed_since(self, moment: datetime) -> Self:
+        """Failed now, and since then."""
+        return self.filter(state=State.FAILED, finished_at__gte=moment)
+
+    def estimated(self) -> int | None:
+        """How many rows the whole table has, as PostgreSQL remembers from its last look; else None."""
+        connection = connections[self.db]
+        if self.query.where or connection.vendor != "postgresql":
+            return None
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT reltuples::bigint FROM pg_class WHERE oid = 'taskcenter_task'::regclass")
+            return int(cursor.fetchone()[0])
+
     def failed_like(self, fingerprint: Any) -> Self:
         """Tasks that are failed now, and whose last failure has that fingerprint."""
         return self.filter(state=State.FAILED, fingerprint=fingerprint)
@@ -228,6 +241,13 @@ class Task(models.Model):
             models.Index(
                 fields=("finished_at",), name="taskcenter_task_finished", condition=Q(finished_at__isnull=False)
             ),
+            # The second half keeps PostgreSQL from walking it for all that ever failed, which it thinks is cheap.
+            models.Index(
+                fields=("finished_at",),
+                name="taskcenter_task_failed_at",
+                condition=Q(state="failed", finished_at__isnull=False),
+            ),
+            # And on PostgreSQL that of titles for a search: migration 0006.
         )
         constraints = (
             models.CheckConstraint(

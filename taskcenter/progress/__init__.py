@@ -13,7 +13,7 @@ registers order what is seen: `rev` the task's state, (`attempt`, `seq`) its pro
 is right. Nothing here may stop a task: what goes wrong is logged.
 """
 
-from .frames import Snapshot, Viewer, allowed_actions, frame, frames, snapshots, visible
+from .frames import Snapshot, Viewer, allowed_actions, frame, frames, snapshots, stalled_among, visible
 from .live import TaskProgress
 from .store import Stored, announce, announce_many
 from .tracker import ProgressTracker
@@ -30,5 +30,6 @@ __all__ = [
     "frame",
     "frames",
     "snapshots",
+    "stalled_among",
     "visible",
 ]

@@ -20,8 +20,9 @@ from .store import TEXT_LIMIT, Stored, read_many
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from uuid import UUID
 
-__all__ = ["Snapshot", "Viewer", "allowed_actions", "frame", "frames", "snapshots", "visible"]
+__all__ = ["Snapshot", "Viewer", "allowed_actions", "frame", "frames", "snapshots", "stalled_among", "visible"]
 
 _HEAVY = ("args", "kwargs", "result", "metadata")
 _BEGUN = frozenset({State.PROCESSING, State.FAILED, State.CANCELLED})
@@ -113,12 +114,13 @@ class Snapshot:
         return made
 
 
-def snapshots(queryset: TaskQuerySet) -> list[Snapshot]:
+def snapshots(rows: TaskQuerySet | Sequence[Task]) -> list[Snapshot]:
     """Snapshots of these tasks, in their order: three queries and one round trip to Redis, however many.
 
     And one query a minute per definition of which a task has been silent for a while (see standstill.py).
+    Rows that were read just now are not read again.
     """
-    tasks = list(queryset.defer(*_HEAVY))
+    tasks = list(rows.defer(*_HEAVY)) if isinstance(rows, TaskQuerySet) else rows
     ids = [task.id for task in tasks]
     running = [task.id for task in tasks if task.state == State.PROCESSING]
     lost = (
@@ -128,6 +130,14 @@ def snapshots(queryset: TaskQuerySet) -> list[Snapshot]:
     newest = {task_id: (pk, owner) for task_id, pk, owner in reports.values_list("task_id", "pk", "owner_id")}
     told = read_many(task.id for task in tasks if task.state in _BEGUN)
     return [_snapshot(task, told.get(str(task.id)), task.id not in lost, newest.get(task.id)) for task in tasks]
+
+
+def stalled_among(limit: int) -> list[UUID]:
+    """Of the newest that run, those on a living worker that stand still: a query, and those of standstill.py."""
+    held = Task.objects.processing().exclude(pk__in=Task.objects.lost(stale_before()).values("pk"))
+    tasks = list(held.order_by("-id").defer(*_HEAVY)[:limit])
+    told = read_many(task.id for task in tasks)
+    return [task.id for task in tasks if standstill.is_stalled(task, _newest(task, told.get(str(task.id))))]
 
 
 def _snapshot(task: Task, stored: Stored | None, worker_alive: bool, report: tuple[int, Any] | None) -> Snapshot:
@@ -170,6 +180,7 @@ def frame(
         "progress": 1.0 if task.state == State.COMPLETED else fraction,
         **details,
         "max_attempts": task.max_attempts,
+        "due_at": task.run_after.isoformat() if task.run_after and task.state == State.SCHEDULED else None,
         "updated_at": _updated_at(task, progress),
         "final": task.is_final,
         "can": list(can),

@@ -9,7 +9,7 @@ import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sized
 from numbers import Real
-from time import monotonic
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from asgiref.sync import sync_to_async
@@ -54,6 +54,7 @@ class TaskProgress:
         self._fraction: float | None = None
         self._details: dict[str, Any] = {"message": "", "stage": "", "done": None, "total": None, "unit": ""}
         self._extra: dict[str, Any] = {}
+        self._stages: list[list[Any]] = []
         self._pace = Pace()
         self._pauses = Pauses()
         self._seq = 0
@@ -82,6 +83,8 @@ class TaskProgress:
         """Begin the next part of the work; always told at once."""
         self._check()
         self._details.update(stage=name, message="", done=None, total=None, unit="")
+        if not self._stages or self._stages[-1][0] != name:
+            self._stages = [*self._stages[1 - store.MOST_STAGES :], [name, round(time(), 1)]]
         self._due = 0.0
         self._move(fraction)
 
@@ -163,6 +166,7 @@ class TaskProgress:
 
     def _restart(self) -> None:
         self._fraction = None
+        self._stages = []
         self._due = 0.0
         self._pace.restart()
 
@@ -228,7 +232,7 @@ class TaskProgress:
         return False
 
     def _stored(self, seq: int) -> store.Stored:
-        details = {**self._details, "eta_s": self._pace.eta(), "rate": self._pace.rate()}
+        details = {**self._details, "stages": self._stages, "eta_s": self._pace.eta(), "rate": self._pace.rate()}
         now = store.now_text()
         told = (self._fraction, *(self._details[name] for name in ("message", "stage", "done")))
         return store.Stored(

@@ -26,12 +26,14 @@ T = TypeVar("T")
 
 KEPT_FOR = 24 * 60 * 60
 """Seconds that Redis keeps the progress of a task nobody reports on any more."""
-DETAILS = ("message", "stage", "done", "total", "unit", "eta_s", "rate")
+DETAILS = ("message", "stage", "stages", "done", "total", "unit", "eta_s", "rate")
 """What of the metadata a browser is told."""
 MANY = 16
 """More hints than that are not sent before somebody is known to listen."""
 TEXT_LIMIT = 200
 """Characters of a text in a frame."""
+MOST_STAGES = 20
+"""Stages in a frame: the last ones."""
 
 # Atomic, because a late write of an attempt that lost the row must not cover what its successor wrote.
 # Within an attempt the higher of both numbers counts: seq goes on rising when Redis has forgotten it.
@@ -217,5 +219,13 @@ def _clean(name: str, value: Any) -> Any:
     if name in {"message", "stage", "unit"}:
         text = "" if value is None else str(value)
         return text if len(text) <= TEXT_LIMIT else text[: TEXT_LIMIT - 1] + "…"
+    if name == "stages":
+        return _clean_stages(value)
     number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     return value if number else None
+
+
+def _clean_stages(value: Any) -> list[list[Any]]:
+    """Pairs of a name and the second at which it began; what is none is left out."""
+    pairs = [pair for pair in value if isinstance(pair, list) and len(pair) == 2] if isinstance(value, list) else []  # noqa: PLR2004 pairs
+    return [[_clean("stage", name), _clean("began", began)] for name, began in pairs[-MOST_STAGES:]]

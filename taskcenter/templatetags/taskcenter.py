@@ -5,55 +5,26 @@ Everything is escaped: titles and messages may hold what a stranger uploaded.
 
 from __future__ import annotations
 
-from math import floor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import template
 from django.urls import NoReverseMatch, get_script_prefix, reverse
+from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from taskcenter.charts import Chart, ChartError, chart_from_dict
 from taskcenter.charts import render as render_chart
 from taskcenter.models import Notification, Task
-from taskcenter.progress import Snapshot, Viewer
-from taskcenter.states import Shown, State
+from taskcenter.progress import Snapshot, Viewer, words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["register"]
 
 register = template.Library()
 
 SOCKET_PATH = "ws/taskcenter/"
-
-WORDS = {str(value): str(label) for value, label in [*State.choices, *Shown.choices]}
-
-# The same as in task-progress.js.
-ICONS: dict[str, str] = {
-    State.BLOCKED: "◌",
-    State.SCHEDULED: "◷",
-    State.PENDING: "⋯",
-    State.PROCESSING: "◔",
-    State.COMPLETED: "✓",
-    State.FAILED: "✕",
-    State.CANCELLED: "–",  # noqa: RUF001 a dash is meant
-    Shown.RETRYING: "↻",
-    Shown.STALLED: "‖",
-    Shown.CANCELLING: "◧",
-    Shown.LOST: "?",
-}
-
-MEANINGS: dict[str, str] = {
-    State.BLOCKED: "Waits for its parents",
-    State.SCHEDULED: "Waits for its time",
-    State.PENDING: "Waits for a free worker",
-    State.PROCESSING: "A worker is on it",
-    State.COMPLETED: "Finished",
-    State.FAILED: "Ended with an error; no tries are left",
-    State.CANCELLED: "Stopped because somebody asked",
-    Shown.RETRYING: "Failed; will be tried again",
-    Shown.STALLED: "The worker lives, but progress does not move",
-    Shown.CANCELLING: "Stop was asked; the task ends at its next checkpoint",
-    Shown.LOST: "The worker stopped answering; the task will be recovered",
-}
 
 
 @register.inclusion_tag("taskcenter/_progress.html", takes_context=True)
@@ -63,29 +34,42 @@ def task_progress(
     *,
     compact: bool = False,
     cancel: bool = True,
+    stages: Iterable[str] | bool = False,
     token: str = "",
     poll_url: str = "",
+    title: bool = False,
+    reload_on_finish: bool = False,
+    redirect_on_finish: str = "",
 ) -> dict[str, Any]:
     """The progress of a task: a bar, a word and a message that need no script, live with one.
 
     `task` is a row, or a snapshot or frame of `taskcenter.progress` where a list has many; a row alone is
-    shown with the row's copy of its progress, at most two seconds old. With a `poll_url` of its own the bar
-    asks there and opens no socket; `token` goes with each question.
+    shown with the row's copy of its progress, at most two seconds old. `stages` lists the stages: these names
+    and whatever the task tells; True: what it tells. `title` puts the percentage into the document's title.
+    With a `poll_url` of its own the bar asks there and opens no socket; `token` goes with each question.
     """
     request = context.get("request")
-    frame = _frame(task, getattr(request, "user", None))
+    frame, now = _frame(task, getattr(request, "user", None)), timezone.now()
     offers_cancel = cancel and "cancel" in frame["can"] and context.get("csrf_token")
+    names = [] if isinstance(stages, bool) else [str(name) for name in stages]
     return {
         "frame": frame,
         "badge": _badge(frame["shown"]),
-        "percent": _percent(frame["progress"]),
+        "percent": words.percent_text(frame["progress"]),
         "value": None if frame["progress"] is None else f"{frame['progress']:.4g}",
-        "message": _message(frame),
-        "value_text": _value_text(frame),
+        "message": words.message_text(frame, has_stages=bool(stages)),
+        "count": words.count_text(frame),
+        "time": words.time_text(frame, now),
+        "value_text": words.value_text(frame, now),
+        "has_stages": bool(stages),
+        "stages": words.stage_list(names, frame, now) if stages else [],
         "compact": compact,
+        "token": token,
+        "title": title,
+        "reload_on_finish": reload_on_finish,
+        "redirect_on_finish": redirect_on_finish,
         "ws_url": "" if poll_url else get_script_prefix() + SOCKET_PATH,
         "poll_url": poll_url or _url("task-state"),
-        "token": token,
         "cancel_url": _url("task-cancel", frame["id"]) if offers_cancel else "",
         "back": request.get_full_path() if request else "",
     }
@@ -129,36 +113,8 @@ def _frame(task: Task | Snapshot | dict[str, Any], user: Any) -> dict[str, Any]:
 
 
 def _badge(shown: str) -> dict[str, str]:
-    return {"name": shown, "word": WORDS[shown], "icon": ICONS.get(shown, ""), "meaning": MEANINGS.get(shown, "")}
-
-
-def _percent(progress: float | None) -> str:
-    if progress is None:
-        return ""
-    # 100 % is a promise: nothing short of the end may round up to it.
-    return "100%" if progress >= 1 else f"{min(99, floor(progress * 100 + 1e-6))}%"
-
-
-def _counted(frame: dict[str, Any]) -> str:
-    """620 of 1,000 rows"""
-    if frame["done"] is None:
-        return ""
-    text = f"{frame['done']:,}" + (f" of {frame['total']:,}" if frame["total"] else "")
-    return f"{text} {frame['unit']}".strip()
-
-
-def _message(frame: dict[str, Any]) -> str:
-    if frame["state"] == State.FAILED and frame["error"]:
-        parts = [frame["error"]["type"], frame["error"]["message"]]
-    else:
-        parts = [frame["stage"] if frame["stage"] != frame["message"] else "", frame["message"]]
-    return ": ".join(part for part in parts if part) or _counted(frame)
-
-
-def _value_text(frame: dict[str, Any]) -> str:
-    percent = _percent(frame["progress"])
-    parts = [percent and f"{percent[:-1]} percent", _counted(frame) if frame["total"] else ""]
-    return ", ".join(part for part in parts if part) or WORDS[frame["shown"]]
+    named = {"word": words.WORDS, "icon": words.ICONS, "meaning": words.MEANINGS}
+    return {"name": shown} | {name: table[shown] for name, table in named.items()}
 
 
 def _url(name: str, *args: Any) -> str:

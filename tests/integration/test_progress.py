@@ -120,8 +120,8 @@ def test_each_write_is_published_whole(client: redis.Redis) -> None:
     TaskProgress(task.id, 1).set(0.5, 'say "hi"', done=5, total=10, unit="rows")
     told = heard(pubsub)
     assert told.keys() == {
-        "id", "attempt", "seq", "progress", "message", "stage", "done", "total", "unit", "eta_s", "rate", "updated_at",
-        "moved_at",
+        "id", "attempt", "seq", "progress", "message", "stage", "stages", "done", "total", "unit", "eta_s", "rate",
+        "updated_at", "moved_at",
     }  # fmt: skip
     assert (told["id"], told["attempt"], told["seq"]) == (str(task.id), 1, 1)
     assert (told["progress"], told["message"], told["done"], told["total"]) == (0.5, 'say "hi"', 5, 10)

@@ -95,6 +95,19 @@ def hold(context: TaskContext) -> dict[str, int]:
 
 
 @task(takes_context=True)
+def steps(context: TaskContext) -> dict[str, int]:
+    """Four quarters; the test opens the gate to each."""
+    ledger = book()
+    ledger.begin(context.row.id, context.attempt)
+    for number in range(1, 5):
+        while not ledger.gate_is_open(number):
+            context.raise_if_cancelled()
+            time.sleep(0.02)
+        context.progress.set(number / 4, f"step {number}")
+    return _close(context, 0)
+
+
+@task(takes_context=True)
 def polite(context: TaskContext) -> dict[str, int]:
     """As `hold`, but hands its work back when its worker is told to stop."""
     book().begin(context.row.id, context.attempt)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -11,12 +14,15 @@ from django.template import Context, Template
 from django.test import RequestFactory
 from django.utils import timezone
 
+import taskcenter
 from taskcenter.models import Task
-from taskcenter.progress import Snapshot, Stored, frame
+from taskcenter.progress import Snapshot, Stored, frame, words
+from taskcenter.progress.words import ICONS, MEANINGS, WORDS
 from taskcenter.states import State
-from taskcenter.templatetags.taskcenter import ICONS, MEANINGS, WORDS
 from tests.factories import make_notification, make_task, make_user
 
+TABLE = json.loads((Path(__file__).parent / "js/words.json").read_text())
+SCRIPT = Path(taskcenter.__file__).parent / "static/taskcenter/task-progress.js"
 HOSTILE = "<script>alert('\"&\"')</script>"
 
 
@@ -67,9 +73,53 @@ def test_nearly_done_is_not_done() -> None:
     assert ">100%<" in rendered("{% task_progress task %}", task=done)
 
 
-def test_counts_stand_in_for_a_message() -> None:
+def test_counts_have_a_line_of_their_own() -> None:
     task = a_task(**progressing(None, done=620, total=1000, unit="rows"))
-    assert '<span data-part="message">620 of 1,000 rows</span>' in rendered("{% task_progress task %}", task=task)
+    assert 'title="620 of 1,000 rows">620 of 1,000 rows</span>' in rendered("{% task_progress task %}", task=task)
+
+
+@pytest.mark.parametrize("case", TABLE["cases"], ids=lambda case: case["name"])
+def test_the_same_words_as_the_scripts(case: dict[str, Any]) -> None:
+    told, now = {"error": None, "due_at": None, **case["frame"]}, datetime.fromisoformat(TABLE["now"])
+    assert words.percent_text(told["progress"]) == case["percent"]
+    assert words.message_text(told) == case["message"]
+    assert words.message_text(told, has_stages=True) == case.get("with_stages", case["message"])
+    assert words.count_text(told) == case["count"]
+    assert words.time_text(told, now) == case["time"]
+    assert words.value_text(told, now) == case["value"]
+
+
+@pytest.mark.parametrize("case", TABLE["stages"], ids=lambda case: case["name"])
+def test_the_same_stages_as_the_scripts(case: dict[str, Any]) -> None:
+    found = words.stage_list(case["names"], case["frame"], datetime.fromisoformat(case["now"]))
+    assert [f"{stage['name']}: {stage['text']}" for stage in found] == case["list"]
+
+
+def test_the_script_knows_every_word_and_icon() -> None:
+    script = SCRIPT.read_text()
+    for name, word in WORDS.items():
+        assert f'{name}: ["{word}", ' in script
+        assert f', "{ICONS[name]}"]' in script
+
+
+def test_stages_are_listed_when_asked_for() -> None:
+    stages = [["Read", 1764064710.0], ["Check", 1764064752.5]]
+    task = a_task(**progressing(0.5, stage="Check", stages=stages, message=HOSTILE))
+    html = rendered("{% task_progress task stages=names %}", task=task, names=["Read", "Check", "Write"])
+    assert " stages data-conn" in html
+    assert '<li data-stage="Read" data-state="done"><span>Read</span> <span data-part="stage-state">done 0:42' in html
+    assert '<li data-stage="Write" data-state="waiting">' in html
+    assert "Check: " not in html
+    assert 'data-stage="Check" data-state="running"' in rendered("{% task_progress task stages=True %}", task=task)
+    assert "stages" not in rendered("{% task_progress task %}", task=task)
+
+
+def test_a_host_page_chooses_by_attributes() -> None:
+    source = "{% task_progress task token=token title=True reload_on_finish=True redirect_on_finish=address %}"
+    html = rendered(source, task=a_task(), token="a:b", address="/done/?a&b")
+    assert ' token="a:b" title-progress reload-on-finish redirect-on-finish="/done/?a&amp;b" data-conn="none">' in html
+    plain = rendered("{% task_progress task %}", task=a_task())
+    assert not any(name in plain for name in ("token=", "title-progress", "reload-on", "redirect-on"))
 
 
 def test_nothing_hostile_gets_out_unescaped() -> None:

@@ -7,32 +7,40 @@
  *
  *   1 pure functions    merge, back-off, words: importable without a browser, tested by `node --test`
  *   2 Hub               one connection for all elements of a page
- *   3 Announcer         one live region for all of them, another for notices
+ *   3 Announcer         one live region for all of them; notices on a shelf
  *   4 TaskProgress      the element
+ *
+ * Words and icons are also in templatetags/taskcenter.py; tests/unit/js/words.json holds both to the same.
  */
 
 /* ---- 1 pure functions ---------------------------------------------------------------------------- */
 
 export const FINAL = new Set(["completed", "failed", "cancelled"]);
-
-export const WORDS = {
-  blocked: "Blocked", scheduled: "Scheduled", pending: "Pending", processing: "Processing",
-  retrying: "Retrying", stalled: "Stalled", cancelling: "Cancelling", completed: "Completed",
-  failed: "Failed", cancelled: "Cancelled", lost: "Lost",
-};
-
-export const ICONS = {
-  blocked: "◌", scheduled: "◷", pending: "⋯", processing: "◔", retrying: "↻", stalled: "‖",
-  cancelling: "◧", completed: "✓", failed: "✕", cancelled: "–", lost: "?",
-};
-
-const PROGRESS_FIELDS = ["attempt", "seq", "progress", "message", "stage", "done", "total", "unit", "eta_s", "rate"];
-const number = (value, otherwise = -1) => {
-  const plain = value === null || value === undefined || value === "" ? NaN : Number(value);
-  return Number.isFinite(plain) ? plain : otherwise;
-};
-
 const WAITING = new Set(["blocked", "scheduled", "pending"]);
+
+/** What each state is called, what it means while there is nothing better to say, and its icon's path. */
+export const STATES = {
+  blocked: ["Blocked", "Waits for its parents", "M5 7V5a3 3 0 0 1 6 0v2M4 7h8v6H4z"],
+  scheduled: ["Scheduled", "Waits for its time", "M8 2a6 6 0 1 0 0 12A6 6 0 0 0 8 2M8 5v3l2 1.5"],
+  pending: ["Pending", "Waits for a free worker", "M3.5 8h.01M8 8h.01M12.5 8h.01"],
+  processing: ["Processing", "A worker is on it", "M8 2.5A5.5 5.5 0 1 1 2.5 8"],
+  retrying: ["Retrying", "Failed; will be tried again", "M13 8a5 5 0 1 1-1.5-3.5L13 6M13 2.5V6H9.5"],
+  stalled: ["Stalled", "The worker lives, but progress does not move", "M5.5 4v8M10.5 4v8"],
+  cancelling: ["Cancelling", "Stop was asked; the task ends at its next checkpoint", "M4 4h8v8H4zM8 4v8"],
+  completed: ["Completed", "", "M3 8.5 6.5 12 13 4.5"],
+  failed: ["Failed", "", "M4 4l8 8M12 4l-8 8"],
+  cancelled: ["Cancelled", "Stopped because somebody asked", "M3.5 8h9"],
+  lost: ["Lost", "The worker stopped answering; the task will be recovered", "M5.5 6a2.5 2.5 0 1 1 3.6 2.2C8.3 8.6 8 9 8 10M8 12.8h.01"],
+};
+
+export const shownOf = (task) => (task.shown in STATES ? task.shown : task.state);
+const wordOf = (state) => STATES[state]?.[0] ?? state;
+export const isFinal = (task) => Boolean(task.final ?? FINAL.has(task.state));
+
+const PROGRESS_FIELDS = ["attempt", "seq", "progress", "message", "stage", "stages", "done", "total", "unit", "eta_s", "rate"];
+const isNothing = (value) => value === null || value === undefined || value === "";
+const number = (value, otherwise = -1) => (isNothing(value) || !Number.isFinite(Number(value)) ? otherwise : Number(value));
+const same = (a, b) => a === b || (a && b && typeof a === "object" && JSON.stringify(a) === JSON.stringify(b));
 
 /** Does `a` come after `b` in the order of progress: attempt first, then seq? */
 export const isLaterProgress = (a, b) =>
@@ -64,85 +72,126 @@ export function merge(known, frame) {
   return Object.keys(next).some((key) => !same(next[key], known[key])) ? next : known;
 }
 
-const same = (a, b) => a === b || (a && b && typeof a === "object" && JSON.stringify(a) === JSON.stringify(b));
-
-export const isFinal = (task) => Boolean(task.final ?? FINAL.has(task.state));
-
 /** Milliseconds before attempt `tries` (0, 1, …): 0.5 s·2ⁿ, at most 15 s, times 0.5–1. `retrySeconds` wins. */
 export function backoff(tries, random = Math.random(), retrySeconds = null) {
-  if (retrySeconds !== null && retrySeconds !== undefined) return Math.max(0, retrySeconds * 1000);
+  if (!isNothing(retrySeconds)) return Math.max(0, retrySeconds * 1000);
   return Math.min(15000, 500 * 2 ** Math.min(tries, 10)) * (0.5 + random / 2);
 }
 
 /** What a close code asks of the client: "reconnect", "poll" or "denied". */
 export function afterClose(code) {
   if (code === 4401 || code === 4403) return "denied";
-  if (code === 4400 || code === 4408 || code === 4429) return "poll";
-  return "reconnect";
+  return code === 4400 || code === 4408 || code === 4429 ? "poll" : "reconnect";
+}
+
+/** Headers that open tasks to a stranger who holds their passes; not in the address, which ends up in logs. */
+export function passHeaders(asked) {
+  const passes = asked.filter(([, token]) => token).map(([id, token]) => `${id}:${token}`);
+  return passes.length ? { "X-Task-Token": passes.join(",") } : {};
 }
 
 export function percentText(progress) {
-  if (progress === null || progress === undefined || Number.isNaN(Number(progress))) return "";
+  if (isNothing(progress) || Number.isNaN(Number(progress))) return "";
   const clipped = Math.min(1, Math.max(0, Number(progress)));
   // 100 % is a promise: nothing short of the end may round up to it.
   return `${clipped < 1 ? Math.min(99, Math.floor(clipped * 100 + 1e-6)) : 100}%`;
 }
 
-const spell = (count, unit) => `${count} ${unit}${count === 1 ? "" : "s"}`;
+const UNITS = [[86400, "d", "day"], [3600, "h", "hour"], [60, "min", "minute"], [1, "s", "second"]];
 
-/** "about 25 s left": steps of 5 s under a minute, 30 s under five, else minutes, hours. */
+/** Steps in which a remaining time is told: 5 s under a minute, 30 s under five, else minutes, days. */
+const stepOf = (seconds) => (seconds < 57.5 ? 5 : seconds < 285 ? 30 : seconds < 84600 ? 60 : 86400);
+
+function span(seconds, long) {
+  const step = stepOf(seconds);
+  let rest = Math.max(step, Math.round(seconds / step) * step);
+  const parts = UNITS.map(([size, short, word]) => {
+    const count = Math.floor(rest / size);
+    rest -= count * size;
+    return count && `${count} ${long ? `${word}${count === 1 ? "" : "s"}` : short}`;
+  });
+  return parts.filter(Boolean).join(" ");
+}
+
+/** "about 25 s left" */
 export function etaText(seconds, long = false) {
-  if (seconds === null || seconds === undefined || !Number.isFinite(Number(seconds)) || seconds < 0) return "";
-  const say = (count, short, unit) => `about ${long ? spell(count, unit) : `${count} ${short}`} left`;
-  if (seconds < 57.5) return say(Math.max(5, Math.round(seconds / 5) * 5), "s", "second");
-  if (seconds < 285) {
-    const halves = Math.max(2, Math.round(seconds / 30));
-    if (halves % 2 === 0) return say(halves / 2, "min", "minute");
-    const whole = Math.floor(halves / 2);
-    return long ? `about ${spell(whole, "minute")} 30 seconds left` : `about ${whole} min 30 s left`;
-  }
-  const minutes = Math.round(seconds / 60);
-  if (minutes < 60) return say(minutes, "min", "minute");
-  const hours = Math.floor(minutes / 60), rest = minutes % 60;
-  if (hours >= 24) return say(Math.round(hours / 24), "d", "day");
-  const tail = rest ? (long ? ` ${spell(rest, "minute")}` : ` ${rest} min`) : "";
-  return long ? `about ${spell(hours, "hour")}${tail} left` : `about ${hours} h${tail} left`;
+  const left = number(seconds);
+  return left < 0 ? "" : `about ${span(left, long)} left`;
+}
+
+/** What to say of `left` seconds when `told` was said last: a guess that wavers by less than a step is no news. */
+export const calmly = (told, left) =>
+  !isNothing(told) && !isNothing(left) && Math.abs(left - told) <= 0.8 * stepOf(left) ? told : left;
+
+/** "starts in 2 min", "next attempt in 30 s": of a task that waits for its time. */
+export function dueText(task, now) {
+  const seconds = (Date.parse(task.due_at) - now) / 1000;
+  if (task.state !== "scheduled" || !Number.isFinite(seconds)) return "";
+  const what = shownOf(task) === "retrying" ? "next attempt" : "starts";
+  return seconds <= 0 ? "due now" : `${what} in ${span(seconds)}`;
 }
 
 /** "no news for 40 s", once the silence is long for this task; else "". */
 export function silenceText(silentSeconds, usualGapSeconds) {
-  const patience = Math.max(20, 3 * (usualGapSeconds || 0));
-  if (silentSeconds < patience) return "";
-  return silentSeconds < 90 ? `no news for ${Math.floor(silentSeconds / 10) * 10} s` : `no news for ${Math.round(silentSeconds / 60)} min`;
+  if (silentSeconds < Math.max(20, 3 * (usualGapSeconds || 0))) return "";
+  return `no news for ${silentSeconds < 90 ? `${Math.floor(silentSeconds / 10) * 10} s` : span(silentSeconds)}`;
 }
 
-/** The small print: row 620 of 1,000 · 25 rows/s. */
+const tell = (value, locale) => Number(value).toLocaleString(locale, { maximumFractionDigits: value < 10 ? 1 : 0 });
+const counted = (task, locale) =>
+  isNothing(task.done) ? "" : [tell(task.done, locale), task.total && `of ${tell(task.total, locale)}`, task.unit].filter(Boolean).join(" ");
+
+/** The small print: 620 of 1,000 rows · 25 rows/s · attempt 2 */
 export function countText(task, locale) {
-  const tell = (value) => Number(value).toLocaleString(locale, { maximumFractionDigits: value < 10 ? 1 : 0 });
-  const unit = task.unit || "";
-  const parts = [];
-  if (task.total && task.done !== null && task.done !== undefined) {
-    parts.push(`${tell(task.done)} of ${tell(task.total)}${unit ? ` ${unit}` : ""}`);
-  } else if (task.done) parts.push(`${tell(task.done)}${unit ? ` ${unit}` : ""}`);
-  if (task.rate && !isFinal(task)) parts.push(`${tell(task.rate)}${unit ? ` ${unit}` : ""}/s`);
-  return parts.join(" · ");
+  const rate = task.rate && !isFinal(task) ? `${tell(task.rate, locale)}${task.unit ? ` ${task.unit}` : ""}/s` : "";
+  return [counted(task, locale), rate, task.attempt > 1 ? `attempt ${task.attempt}` : ""].filter(Boolean).join(" · ");
 }
 
 /** What a screen reader hears as the bar's value. */
-export function valueText(task, etaSeconds = task.eta_s) {
+export function valueText(task, etaSeconds = task.eta_s, locale = undefined) {
   const percent = percentText(task.progress);
-  const count = task.total ? `${task.done ?? 0} of ${task.total}${task.unit ? ` ${task.unit}` : ""}` : "";
-  const parts = [percent && `${percent.slice(0, -1)} percent`, count, isFinal(task) ? "" : etaText(etaSeconds, true)];
-  return parts.filter(Boolean).join(", ") || WORDS[task.shown ?? task.state] || "";
+  const spoken = [percent && `${percent.slice(0, -1)} percent`, task.total && counted(task, locale), !isFinal(task) && etaText(etaSeconds, true)];
+  return spoken.filter(Boolean).join(", ") || wordOf(shownOf(task));
 }
 
-/** The line under the bar: the error of a failed task, else its stage and message. */
-export function messageText(task) {
-  if (task.state === "failed" && task.error) {
-    return [task.error.type, task.error.message].filter(Boolean).join(": ");
-  }
-  const stage = task.stage && task.stage !== task.message ? task.stage : "";
-  return [stage, task.message].filter(Boolean).join(": ");
+/** The line under the bar: an error, else stage and message, else what the state means. */
+export function messageText(task, hasStages = false) {
+  const join = (...parts) => parts.filter(Boolean).join(": ");
+  if (task.error && (task.state === "failed" || WAITING.has(task.state))) return join(task.error.type, task.error.message);
+  const stage = hasStages || task.stage === task.message ? "" : task.stage;
+  return join(stage, task.message) || (STATES[shownOf(task)]?.[1] ?? "");
+}
+
+/** 0:42, 1:02:03 */
+export function clockText(seconds) {
+  const all = Math.max(0, Math.floor(seconds)), hours = Math.floor(all / 3600);
+  const two = (value) => String(value).padStart(2, "0");
+  const minutes = Math.floor(all / 60) % 60;
+  return `${hours ? `${hours}:${two(minutes)}` : minutes}:${two(all % 60)}`;
+}
+
+/**
+ * The stages in order, each {name, state, text}: those the page names, then those the task told besides.
+ * `task.stages` is [[name, second it began]…]; a stage lasts until the next begins or the task ends.
+ */
+export function stageList(names, task, now = Date.now()) {
+  const told = task.stages?.length ? task.stages : task.stage ? [[task.stage, null]] : [];
+  const end = (isFinal(task) ? Date.parse(task.updated_at) : now) / 1000;
+  const lasted = new Map();
+  told.forEach(([name, began], at) => {
+    const until = told[at + 1]?.[1] ?? end;
+    if (began) lasted.set(name, (lasted.get(name) ?? 0) + until - began);
+  });
+  const all = [...new Set([...names, ...told.map(([name]) => name)])];
+  const current = told.at(-1)?.[0], place = all.indexOf(current);
+  return all.map((name, at) => {
+    const passed = at < place || task.state === "completed" || (name !== current && lasted.has(name));
+    // A task that tells when its stages began did not go through the others.
+    let state = passed ? (lasted.size && !lasted.has(name) ? "skipped" : "done") : isFinal(task) ? "not reached" : "waiting";
+    if (name === current && task.state !== "completed") state = isFinal(task) ? "stopped" : "running";
+    const time = lasted.has(name) ? ` ${clockText(lasted.get(name))}` : "";
+    return { name, state, text: state + time };
+  });
 }
 
 /**
@@ -150,12 +199,12 @@ export function messageText(task) {
  * ten seconds between. `memory` is {shown, quarter, at} of the last word; returns {text, memory}.
  */
 export function announcement(memory, task, label, now) {
-  const shown = task.shown ?? task.state;
+  const shown = shownOf(task);
   const quarter = Math.floor((task.progress ?? 0) * 4 + 1e-9);
   const said = { shown, quarter, at: now };
   if (!memory) return { text: null, memory: { ...said, at: -Infinity } };
   const name = label || task.title || "Task";
-  if (shown !== memory.shown) return { text: `${name}: ${(WORDS[shown] ?? shown).toLowerCase()}`, memory: said };
+  if (shown !== memory.shown) return { text: `${name}: ${wordOf(shown).toLowerCase()}`, memory: said };
   if (quarter < memory.quarter) return { text: null, memory: { ...memory, quarter } };
   if (isFinal(task) || quarter === memory.quarter || now - memory.at < 10000) return { text: null, memory };
   return { text: `${name}: ${percentText(task.progress).slice(0, -1)} percent`, memory: said };
@@ -163,13 +212,12 @@ export function announcement(memory, task, label, now) {
 
 /** Several endings in one breath: "3 tasks completed, 1 failed". One alone keeps its name. */
 export function batchText(ended) {
-  if (!ended.length) return "";
-  if (ended.length === 1) return `${ended[0].label || "Task"}: ${(WORDS[ended[0].state] ?? ended[0].state).toLowerCase()}`;
-  const parts = ["completed", "failed", "cancelled"]
+  if (ended.length === 1) return `${ended[0].label || "Task"}: ${wordOf(ended[0].state).toLowerCase()}`;
+  return [...FINAL]
     .map((state) => [ended.filter((one) => one.state === state).length, state])
     .filter(([count]) => count)
-    .map(([count, state], at) => (at ? `${count} ${state}` : `${count} ${count === 1 ? "task" : "tasks"} ${state}`));
-  return parts.join(", ");
+    .map(([count, state], at) => (at ? `${count} ${state}` : `${count} ${count === 1 ? "task" : "tasks"} ${state}`))
+    .join(", ");
 }
 
 export function chunks(list, size) {
@@ -212,11 +260,11 @@ const remember = (key, value) => {
 /** Watches tasks for the elements that asked. A watcher has receive(task), denied() and connection(name). */
 class Hub {
   constructor(wsUrl, pollUrl) {
-    Object.assign(this, { wsUrl, pollUrl, socket: null, tries: 0, failedOpens: 0, mode: "idle", n: 0 });
+    Object.assign(this, { wsUrl, pollUrl, socket: null, tries: 0, failedOpens: 0, mode: "idle", n: 0, skew: 0 });
     this.tasks = new Map(); // id -> {watchers: Set, state, token, denied}
     this.timers = new Map();
     this.fresh = new Set(); // ids to subscribe in the next breath
-    addEventListener("pagehide", () => this.pause());
+    addEventListener("pagehide", () => this.close());
     addEventListener("pageshow", (event) => event.persisted && this.resume());
     addEventListener("online", () => this.mode === "reconnecting" && this.resume());
     document.addEventListener("visibilitychange", () => this.visibility());
@@ -239,8 +287,28 @@ class Hub {
     task?.watchers.delete(watcher);
     if (!task || task.watchers.size) return;
     this.tasks.delete(id);
+    this.ended(id);
+  }
+
+  ended(id) {
     this.send({ type: "unsubscribe", ids: [id] });
-    if (!this.live().length && !this.wantsNotices()) this.close();
+    this.rest();
+  }
+
+  /** A new pass for a task: the old one may have run out. */
+  renew(id, token) {
+    const task = this.tasks.get(id);
+    if (!task) return;
+    Object.assign(task, { token, denied: false });
+    this.fresh.add(id);
+    if (this.mode === "denied") this.mode = "idle";
+    task.watchers.forEach((watcher) => watcher.connection(this.word()));
+    this.after("flush", 20, () => this.flush());
+  }
+
+  /** Nothing left to follow: let go of the line, unless an element is only moving within the page. */
+  rest() {
+    this.after("rest", 1000, () => !this.live().length && !this.wantsNotices() && this.close());
   }
 
   live() {
@@ -316,11 +384,16 @@ class Hub {
     this.greeted = this.everLive = true;
     this.failedOpens = 0;
     this.max = frame.max || MAX_IDS;
-    if (frame.now) this.skew = Date.parse(frame.now) - Date.now() || 0;
+    this.setClock(frame.now);
     remember(memoryKey(this.wsUrl), 0);
     this.after("steady", STEADY, () => (this.tries = 0));
     this.setMode("live");
     this.subscribe([...this.tasks.keys()]);
+  }
+
+  /** How far the server's clock is ahead of ours. */
+  setClock(now) {
+    this.skew = Date.parse(now) - Date.now() || 0;
   }
 
   subscribe(ids) {
@@ -414,12 +487,12 @@ class Hub {
     try {
       for (const part of chunks(live.slice(0, MAX_IDS), 50)) {
         const answer = await this.ask(part);
+        if (this.mode === "polling") this.setMode("polling");
         (answer.tasks ?? []).forEach((task) => this.take(task));
         (answer.denied ?? []).forEach((id) => this.deny(id));
         next = answer.next || next;
       }
       this.pollTries = 0;
-      if (this.mode === "polling") this.setMode("polling");
     } catch {
       next = Math.max(2, backoff((this.pollTries = (this.pollTries ?? 0) + 1)) / 1000);
       if (this.pollTries > 1) this.tell("reconnecting");
@@ -431,31 +504,26 @@ class Hub {
   async ask(part) {
     const address = new URL(this.pollUrl, location.href);
     address.searchParams.set("ids", part.map(([id]) => id).join(","));
-    // The tokens of shared links go in a header, so that they stay out of logs and histories.
-    const tokens = [...new Set(part.map(([, task]) => task.token).filter(Boolean))];
-    const headers = { Accept: "application/json" };
-    if (tokens.length) headers["X-Task-Token"] = tokens.join(",");
+    const headers = { Accept: "application/json", ...passHeaders(part.map(([id, task]) => [id, task.token])) };
     const reply = await fetch(address, { headers, credentials: "same-origin", signal: AbortSignal.timeout(15000) });
     if (reply.status === 401 || reply.status === 403 || reply.status === 404) return { denied: part.map(([id]) => id) };
     if (!reply.ok) throw new Error(`poll answered ${reply.status}`);
+    this.setClock(reply.headers.get("date"));
     return reply.json();
   }
 
   visibility() {
-    if (document.hidden) return this.after("hidden", HIDDEN_LIMIT, () => this.pause());
+    if (document.hidden) return this.after("hidden", HIDDEN_LIMIT, () => this.close());
     this.cancel("hidden");
     if (this.mode === "idle") this.resume();
     else if (this.mode === "polling") this.after("poll", 0, () => this.poll());
     else if (this.mode === "reconnecting" && this.timers.has("open")) this.after("open", 0, () => this.open());
   }
 
-  pause() {
-    this.close();
-  }
-
   resume() {
     if (this.mode === "denied" || this.socket) return;
     this.tries = 0;
+    if (this.everLive) this.tell("reconnecting");
     this.start();
   }
 
@@ -483,9 +551,7 @@ class Hub {
   }
 
   tell(word) {
-    for (const task of this.tasks.values()) {
-      if (!task.denied) task.watchers.forEach((watcher) => watcher.connection(word));
-    }
+    for (const [, task] of this.live()) task.watchers.forEach((watcher) => watcher.connection(word));
   }
 
   after(name, milliseconds, action) {
@@ -513,35 +579,42 @@ function hubFor(wsUrl, pollUrl) {
 
 /* ---- 3 one voice per page ------------------------------------------------------------------------ */
 
-function region(id, className) {
+function place(id, className, role) {
   let element = document.getElementById(id);
   if (!element) {
     element = document.createElement("div");
     element.id = id;
     element.className = className;
-    element.setAttribute("role", "status");
+    if (role) element.setAttribute("role", role);
     document.body.append(element);
   }
   return element;
 }
 
 const announcer = {
-  queue: [],
-  ended: [],
+  queue: new Set(), // two elements for one task say it once
+  ended: new Map(),
+  /** A live region must exist before it can speak. */
+  region: () => place("taskcenter-live", "tc-visually-hidden", "status"),
   say(text) {
-    if (text) this.queue.push(text);
+    if (text) this.queue.add(text);
     this.timer ??= setTimeout(() => this.speak(), 300);
   },
-  end(state, label) {
-    this.ended.push({ state, label });
+  end(id, state, label) {
+    this.ended.set(id, { state, label });
     this.endTimer ??= setTimeout(() => {
       this.endTimer = null;
-      this.say(batchText(this.ended.splice(0)));
+      this.say(batchText([...this.ended.values()]));
+      this.ended.clear();
     }, 1500);
   },
   speak() {
     this.timer = null;
-    if (this.queue.length) region("taskcenter-live", "tc-visually-hidden").textContent = this.queue.splice(0).join(". ");
+    this.region().textContent = [...this.queue].join(". ");
+    this.queue.clear();
+    // Emptied again, so that nobody finds old news there, and the same words twice are heard twice.
+    clearTimeout(this.silence);
+    this.silence = setTimeout(() => (this.region().textContent = ""), 8000);
   },
 };
 
@@ -573,9 +646,10 @@ const notices = {
     for (const name of ["pointerenter", "focusin"]) box.addEventListener(name, stay);
     for (const name of ["pointerleave", "focusout"]) box.addEventListener(name, later);
     box.append(text, close);
-    const shelf = region("taskcenter-notices", "tc-notices");
+    const shelf = place("taskcenter-notices", "tc-notices");
     shelf.append(box);
     while (shelf.children.length > 4) shelf.firstElementChild.remove();
+    announcer.say(text.textContent);
     later();
   },
 };
@@ -583,8 +657,17 @@ const notices = {
 /* ---- 4 the element --------------------------------------------------------------------------------- */
 
 const plainTitle = globalThis.document?.title ?? "";
+const locale = () => document.documentElement.lang || undefined;
+
+const CONNECTION = {
+  live: "live",
+  polling: "updates every few seconds",
+  reconnecting: "reconnecting…",
+};
 
 class TaskProgressElement extends (globalThis.HTMLElement ?? class {}) {
+  static observedAttributes = ["token"];
+
   connectedCallback() {
     // Wait for the children: while the page is being parsed they come after the element.
     if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", () => this.begin(), { once: true });
@@ -597,33 +680,43 @@ class TaskProgressElement extends (globalThis.HTMLElement ?? class {}) {
     this.hub = null;
   }
 
+  attributeChangedCallback(_name, _before, token) {
+    this.hub?.renew(this.id_, token);
+  }
+
   begin() {
     if (!this.isConnected || this.hub) return;
     this.id_ = this.getAttribute("task-id");
     if (!this.id_) return;
-    const bar = this.part("bar");
-    const attribute = (name) => this.getAttribute(name) ?? undefined;
-    this.state ??= {
-      id: this.id_,
-      rev: number(attribute("rev")),
-      attempt: number(attribute("attempt")),
-      seq: number(attribute("seq")),
-      state: attribute("state") ?? "pending",
-      shown: attribute("shown") ?? attribute("state") ?? "pending",
-      progress: bar?.hasAttribute("value") ? bar.value / (bar.max || 1) : null,
-      final: FINAL.has(attribute("state")),
-    };
-    this.memory = announcement(null, this.state, this.label, 0).memory;
-    this.heardAt = Date.now();
-    region("taskcenter-live", "tc-visually-hidden"); // a region must exist before it can speak
+    this.state ??= this.served();
+    this.memory ??= announcement(null, this.state, this.label, 0).memory;
+    this.heardAt ??= Date.now();
+    announcer.region();
     this.hookCancel();
     if (isFinal(this.state)) return;
-    const pollUrl = this.getAttribute("poll-url");
-    const wsUrl = this.getAttribute("ws-url");
+    const [wsUrl, pollUrl] = [this.getAttribute("ws-url"), this.getAttribute("poll-url")];
     if (!wsUrl && !pollUrl) return;
     this.hub = hubFor(wsUrl, pollUrl);
     this.hub.watch(this.id_, this, this.state, this.getAttribute("token"));
     this.clock = setInterval(() => this.tick(), 1000);
+  }
+
+  /** What the server printed, as far as attributes tell it. */
+  served() {
+    const bar = this.part("bar");
+    const attribute = (name) => this.getAttribute(name) ?? undefined;
+    const state = attribute("state") ?? "pending";
+    return {
+      id: this.id_,
+      rev: number(attribute("rev")),
+      attempt: number(attribute("attempt")),
+      seq: number(attribute("seq")),
+      state,
+      shown: attribute("shown") ?? state,
+      due_at: attribute("due-at"),
+      progress: bar?.hasAttribute("value") ? bar.value / (bar.max || 1) : null,
+      final: FINAL.has(state),
+    };
   }
 
   part(name) {
@@ -641,20 +734,8 @@ class TaskProgressElement extends (globalThis.HTMLElement ?? class {}) {
   /* What the hub tells. */
 
   connection(word) {
-    if (this.getAttribute("data-conn") === word) return;
     this.setAttribute("data-conn", word);
-    const words = {
-      reconnecting: "reconnecting…",
-      denied: this.hub?.mode === "denied" ? "Sign in to follow this task" : "This task cannot be followed",
-    };
-    const told = this.compact ? "" : (words[word] ?? "");
-    let place = this.part("conn");
-    if (!place && told) {
-      place = document.createElement("span");
-      place.dataset.part = "conn";
-      this.append(place);
-    }
-    if (place) place.textContent = told;
+    this.sayAside();
   }
 
   denied() {
@@ -665,26 +746,31 @@ class TaskProgressElement extends (globalThis.HTMLElement ?? class {}) {
     const before = this.state;
     if (task === before) return;
     const progressed = isLaterProgress(task, before);
-    if (progressed) {
-      const gap = (Date.now() - this.heardAt) / 1000;
-      this.usualGap = this.usualGap ? this.usualGap * 0.8 + gap * 0.2 : gap;
-      this.heardAt = Date.now();
-    }
-    if (progressed || before.eta_s === undefined) this.etaFrom = Date.now();
+    const moved = task.state !== before.state || task.shown !== before.shown;
+    this.hear(task, progressed);
     this.state = task;
     this.paint();
     this.speak(before);
     if (progressed || task.progress !== before.progress) this.emit("task:progress");
-    if (task.state !== before.state || task.shown !== before.shown) {
-      this.heardAt = Date.now();
-      this.emit("task:state");
-    }
+    if (moved) this.emit("task:state");
     if (isFinal(task) && !isFinal(before)) this.finish();
+  }
+
+  /** Remember when the task last told something, by our clock, and how often it does. */
+  hear(task, progressed) {
+    const now = Date.now();
+    const told = Date.parse(task.updated_at) - (this.hub?.skew ?? 0);
+    const heardAt = Number.isFinite(told) ? Math.min(now, told) : now;
+    if (progressed && this.state.seq > 0) {
+      const gap = Math.max(0, heardAt - this.heardAt) / 1000;
+      this.usualGap = this.usualGap ? this.usualGap * 0.8 + gap * 0.2 : gap;
+    }
+    this.heardAt = heardAt;
   }
 
   speak(before) {
     if (this.compact) {
-      if (isFinal(this.state) && !isFinal(before)) announcer.end(this.state.state, this.label);
+      if (isFinal(this.state) && !isFinal(before)) announcer.end(this.id_, this.state.state, this.label);
       return;
     }
     const { text, memory } = announcement(this.memory, this.state, this.label, Date.now());
@@ -695,65 +781,117 @@ class TaskProgressElement extends (globalThis.HTMLElement ?? class {}) {
   /* Painting: text nodes and properties only, never markup. */
 
   paint() {
-    const task = this.state;
-    const shown = task.shown ?? task.state;
+    const task = this.state, shown = shownOf(task);
     const reflected = { rev: task.rev, attempt: task.attempt, seq: task.seq, state: task.state, shown };
     for (const [name, value] of Object.entries(reflected)) if (value !== undefined) this.setAttribute(name, value);
     this.badge(shown);
-    const percent = isFinal(task) && task.state === "completed" ? 1 : task.progress;
-    this.text("percent", percentText(percent));
-    // The server's own words stay until a frame brings others.
-    if (["message", "stage", "error", "done"].some((key) => key in task)) this.text("message", messageText(task) || countText(task));
+    const progress = task.state === "completed" ? 1 : task.progress;
+    this.text("percent", percentText(progress));
     const bar = this.part("bar");
-    if (bar) {
-      if (percent === null || percent === undefined) bar.removeAttribute("value");
-      else bar.value = Math.min(1, Math.max(0, percent)) * (bar.max || 1);
+    if (bar && isNothing(progress)) bar.removeAttribute("value");
+    else if (bar) bar.value = Math.min(1, Math.max(0, progress)) * (bar.max || 1);
+    // The server's own words stay until a frame brings others.
+    if ("message" in task) {
+      this.text("message", messageText(task, this.hasAttribute("stages")), true);
+      this.text("count", countText(task, locale()), true);
     }
-    const form = this.part("cancel");
-    if (form) this.offerCancel(form);
-    if (this.hasAttribute("title-progress")) {
-      const prefix = isFinal(task) ? `${WORDS[task.state]}: ` : percent === null || percent === undefined ? "" : `(${percentText(percent)}) `;
-      document.title = prefix + plainTitle;
-    }
+    this.offerCancel();
+    if (this.hasAttribute("title-progress")) document.title = this.titled(percentText(progress));
+    this.sayAside();
     this.tick();
+  }
+
+  titled(percent) {
+    const prefix = isFinal(this.state) ? `${wordOf(this.state.state)}: ` : percent && `(${percent}) `;
+    return prefix + plainTitle;
   }
 
   badge(shown) {
     const badge = this.part("badge");
     if (!badge) return;
     for (const name of [...badge.classList]) if (name.startsWith("tc-") && name !== "tc-badge") badge.classList.remove(name);
-    badge.classList.add(`tc-${shown in WORDS ? shown : "pending"}`);
-    this.text("word", WORDS[shown] ?? shown);
-    this.text("icon", ICONS[shown] ?? "");
+    badge.classList.add(`tc-${shown}`);
+    this.text("word", wordOf(shown));
+    badge.querySelector("path")?.setAttribute("d", STATES[shown]?.[2] ?? "");
   }
 
-  /** ETA counts down between frames; a long silence is said instead. */
+  /** What changes by itself: time left, a long silence, how long a stage has run. */
   tick() {
-    const task = this.state;
+    const task = this.state, now = Date.now(), ended = isFinal(task);
     const running = task.state === "processing";
-    const silent = running ? silenceText((Date.now() - this.heardAt) / 1000, this.usualGap) : "";
-    const left = task.eta_s === null || task.eta_s === undefined || !running
-      ? null
-      : Math.max(0, task.eta_s - (Date.now() - (this.etaFrom ?? Date.now())) / 1000);
-    // What the server printed stays until the first frame has come.
-    if (silent || "eta_s" in task || isFinal(task)) this.text("eta", silent || etaText(left));
-    this.part("bar")?.setAttribute("aria-valuetext", valueText(task, left));
-    if (isFinal(task)) clearInterval(this.clock);
+    const heard = (now - this.heardAt) / 1000;
+    const left = running && !isNothing(task.eta_s) ? Math.max(0, task.eta_s - heard) : null;
+    this.left = calmly(this.left, left);
+    const silent = running && this.hub?.mode !== "reconnecting" ? silenceText(heard, this.usualGap) : "";
+    const clock = now + (this.hub?.skew ?? 0);
+    if (silent || ended || "eta_s" in task || task.due_at) this.text("eta", silent || etaText(this.left) || dueText(task, clock));
+    this.part("bar")?.setAttribute("aria-valuetext", valueText(task, this.left, locale()));
+    if ("stage" in task) this.paintStages(clock);
+    if (ended) clearInterval(this.clock);
   }
 
-  text(part, value) {
+  paintStages(clock) {
+    const list = this.part("stages");
+    if (!list) return;
+    const rows = new Map([...list.querySelectorAll("[data-stage]")].map((row) => [row.dataset.stage, row]));
+    for (const { name, state, text } of stageList([...rows.keys()], this.state, clock)) {
+      const row = rows.get(name) ?? this.newStage(list, name);
+      row.dataset.state = state;
+      const words = row.querySelector('[data-part="stage-state"]');
+      if (words && words.textContent !== text) words.textContent = text;
+    }
+  }
+
+  newStage(list, name) {
+    const row = document.createElement("li"), title = document.createElement("span"), words = document.createElement("span");
+    row.dataset.stage = title.textContent = name;
+    words.dataset.part = "stage-state";
+    row.append(title, " ", words);
+    list.append(row);
+    return row;
+  }
+
+  /** Beside the bar: what went wrong with a button, else how the page is kept current. */
+  sayAside() {
+    const word = this.getAttribute("data-conn");
+    const denied = this.hub?.mode === "denied" ? "Sign in to follow this task" : "This task cannot be followed";
+    const told = isFinal(this.state) ? "" : word === "denied" ? denied : (CONNECTION[word] ?? "");
+    this.toggleAttribute("data-trouble", Boolean(this.trouble));
+    this.text("conn", this.trouble || told);
+    if (this.compact) this.title = word === "denied" && told ? told : "";
+  }
+
+  text(part, value, whole = false) {
     const element = this.part(part);
-    if (element && element.textContent !== value) element.textContent = value;
+    if (!element || element.textContent === value) return;
+    element.textContent = value;
+    if (whole) element.title = value; // it may be cut
   }
 
+  /** False when a listener has prevented what would follow. */
   emit(name) {
-    this.dispatchEvent(new CustomEvent(name, { bubbles: true, composed: true, detail: this.state }));
+    return this.dispatchEvent(new CustomEvent(name, { bubbles: true, composed: true, cancelable: true, detail: this.state }));
   }
+
+  /* The end. */
 
   finish() {
-    this.emit("task:finished");
-    this.hub?.send({ type: "unsubscribe", ids: [this.id_] });
+    const goesOn = this.emit("task:finished");
+    this.hub?.ended(this.id_);
     this.offerReport();
+    if (goesOn) this.leave();
+  }
+
+  /** For hosts without a script of their own. A failed or cancelled task stays, so that its error can be read. */
+  leave() {
+    const target = safeUrl(this.getAttribute("redirect-on-finish"), location.href);
+    const seen = `taskcenter:seen:${this.id_}`;
+    if (target && this.state.state === "completed") setTimeout(() => location.assign(target), 1000);
+    // A page that comes from a cache shows the task unfinished for ever: it is loaded again only once.
+    else if (this.hasAttribute("reload-on-finish") && remembered(seen) !== this.state.rev) {
+      remember(seen, this.state.rev);
+      setTimeout(() => location.reload(), 1000);
+    }
   }
 
   /** Links marked data-task-report-link: inside, with this task's id as value, or beside us in the parent. */
@@ -771,21 +909,6 @@ class TaskProgressElement extends (globalThis.HTMLElement ?? class {}) {
 
   /* Cancel: a real form; fetch only spares the page load. */
 
-  offerCancel(form) {
-    const possible = this.state.can ? this.state.can.includes("cancel") : !isFinal(this.state);
-    const held = form.contains(document.activeElement);
-    // Whoever has just pressed the button keeps their place until the task has ended.
-    const asked = this.asked || this.state.shown === "cancelling";
-    form.hidden = isFinal(this.state) || !(possible || (asked && held));
-    const button = form.querySelector("button");
-    if (button && !possible && !form.hidden) button.setAttribute("aria-disabled", "true");
-    if (button && possible && !this.asked) button.removeAttribute("aria-disabled");
-    if (form.hidden && held) {
-      this.tabIndex = -1;
-      this.focus();
-    }
-  }
-
   hookCancel() {
     const form = this.part("cancel");
     if (!form || form.dataset.hooked) return;
@@ -796,36 +919,62 @@ class TaskProgressElement extends (globalThis.HTMLElement ?? class {}) {
     });
   }
 
-  async cancel(form) {
-    const button = form.querySelector("button");
-    const before = button?.textContent;
-    this.asked = true;
-    if (button) {
-      button.setAttribute("aria-disabled", "true");
-      button.textContent = "Cancelling…";
+  offerCancel() {
+    const form = this.part("cancel"), ended = isFinal(this.state);
+    if (!form) return;
+    const possible = this.state.can ? this.state.can.includes("cancel") : !ended;
+    const held = form.contains(document.activeElement);
+    // Whoever has just pressed the button keeps their place until the task has ended.
+    form.hidden = ended || !(possible || (held && (this.asked || this.state.shown === "cancelling")));
+    this.press(form, this.asked || !possible);
+    if (form.hidden && held) {
+      this.tabIndex = -1;
+      this.focus();
     }
+  }
+
+  press(form, pressed) {
+    const button = form.querySelector("button");
+    if (!button) return;
+    if (pressed) button.setAttribute("aria-disabled", "true");
+    else button.removeAttribute("aria-disabled");
+    const word = button.firstChild; // whose name follows, hidden, stays
+    button.dataset.word ??= word.data;
+    word.data = this.asked ? "Cancelling…" : button.dataset.word;
+  }
+
+  async cancel(form) {
+    this.ask(form, true, "");
     try {
-      const reply = await fetch(form.action, {
-        method: "POST",
-        body: new FormData(form),
-        headers: { Accept: "application/json", "X-Requested-With": "fetch" },
-        credentials: "same-origin",
-        signal: AbortSignal.timeout(15000),
-      });
-      if (!reply.ok) throw new Error(String(reply.status));
-      const answer = reply.headers.get("content-type")?.includes("json") ? await reply.json() : null;
+      const { ok, answer } = await this.post(form);
+      if (!ok) return this.ask(form, false, answer?.text || "Could not cancel. Try again.");
       const frame = answer?.task ?? answer;
-      if (frame?.id === this.id_) this.hub?.take(frame);
+      if (frame?.id === this.id_) this.hub ? this.hub.take(frame) : this.receive(merge(this.state, frame));
+      // Heard, but nothing came of it.
+      if (frame?.can?.includes("cancel")) this.ask(form, false, answer.text ?? "");
       if (this.hub?.mode === "polling") this.hub.after("poll", 0, () => this.hub?.poll());
     } catch {
-      this.asked = false;
-      if (button) {
-        button.removeAttribute("aria-disabled");
-        button.textContent = before;
-      }
-      announcer.say("Could not cancel. Try again.");
-      this.text("eta", "Could not cancel. Try again.");
+      this.ask(form, false, "Could not cancel. Try again.");
     }
+  }
+
+  ask(form, asked, trouble) {
+    Object.assign(this, { asked, trouble });
+    this.press(form, asked);
+    this.sayAside();
+    announcer.say(trouble);
+  }
+
+  async post(form) {
+    const reply = await fetch(form.action, {
+      method: "POST",
+      body: new FormData(form),
+      headers: { Accept: "application/json", "X-Requested-With": "fetch" },
+      credentials: "same-origin",
+      signal: AbortSignal.timeout(15000),
+    });
+    const answer = reply.headers.get("content-type")?.includes("json") ? await reply.json() : null;
+    return { ok: reply.ok, answer };
   }
 }
 
@@ -835,7 +984,7 @@ if (globalThis.customElements && !customElements.get("task-progress")) {
   const listen = () => {
     const url = document.querySelector("[data-taskcenter-unread][data-ws-url]")?.dataset.wsUrl;
     if (!url) return;
-    region("taskcenter-notices", "tc-notices");
+    announcer.region();
     hubFor(url, null).flush();
   };
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", listen, { once: true });

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 
 import * as m from "../../../taskcenter/static/taskcenter/task-progress.js";
@@ -99,16 +100,37 @@ test("silence is mentioned only when it is long for this task", () => {
   assert.equal(m.silenceText(180, 1), "no news for 3 min");
 });
 
-test("counts and the spoken value", () => {
-  const task = { state: "processing", progress: 0.62, done: 620, total: 1000, unit: "rows", rate: 25, eta_s: 24 };
-  assert.equal(m.countText(task, "en"), "620 of 1,000 rows · 25 rows/s");
-  assert.equal(m.valueText(task), "62 percent, 620 of 1000 rows, about 25 seconds left");
-  assert.equal(m.valueText({ state: "pending", progress: null }), "Pending");
+const words = JSON.parse(await readFile(new URL("words.json", import.meta.url)));
+
+for (const { name, frame, ...said } of words.cases) {
+  test(`the same words as the server's: ${name}`, () => {
+    const now = Date.parse(words.now), left = frame.eta_s === null ? null : frame.eta_s - (now - Date.parse(frame.updated_at)) / 1000;
+    assert.equal(m.percentText(frame.progress), said.percent);
+    assert.equal(m.messageText(frame), said.message);
+    assert.equal(m.messageText(frame, true), said.with_stages ?? said.message);
+    assert.equal(m.countText(frame, "en"), said.count);
+    assert.equal(m.etaText(left) || m.dueText(frame, now), said.time);
+    assert.equal(m.valueText(frame, left, "en"), said.value);
+  });
+}
+
+for (const { name, names, frame, now, list } of words.stages) {
+  test(`stages: ${name}`, () => {
+    const said = m.stageList(names, frame, Date.parse(now)).map((stage) => `${stage.name}: ${stage.text}`);
+    assert.deepEqual(said, list);
+  });
+}
+
+test("a guess that wavers by less than a step is no news", () => {
+  let said = null;
+  const told = [23, 21, 27, 24, 18.5, 14, 60, 75, 20, null].map((left) => m.etaText((said = m.calmly(said, left))));
+  assert.deepEqual(told, ["about 25 s left", "about 25 s left", "about 25 s left", "about 25 s left", "about 20 s left",
+    "about 15 s left", "about 1 min left", "about 1 min left", "about 20 s left", ""]);
 });
 
-test("a failed task shows its error", () => {
-  assert.equal(m.messageText({ state: "failed", message: "row 3", error: { type: "ValueError", message: "bad" } }), "ValueError: bad");
-  assert.equal(m.messageText({ state: "processing", stage: "reading", message: "row 3" }), "reading: row 3");
+test("passes go in a header, each with its task", () => {
+  assert.deepEqual(m.passHeaders([["a", "x"], ["b", null], ["c", "y:z"]]), { "X-Task-Token": "a:x,c:y:z" });
+  assert.deepEqual(m.passHeaders([["a", null]]), {});
 });
 
 test("one widget speaks at state changes and quarters, ten seconds apart", () => {

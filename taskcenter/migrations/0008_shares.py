@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('taskcenter', '0005_checks_read_quickly'),
+        ('taskcenter', '0007_dashboard'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
