@@ -72,7 +72,7 @@ def test_by_keyboard_alone_from_the_upload_to_the_report(
     expect(page.get_by_role("link", name=re.compile("Report ready"))).to_be_visible(timeout=PATIENCE)
     expect(page.locator("#taskcenter-live")).to_contain_text("Report ready", timeout=PATIENCE)
     expect(page).to_have_url(RUN_PAGE)
-    expect(page).to_have_title(re.compile("^✓ sales.csv"))
+    expect(page).to_have_title(re.compile("^Completed: sales.csv"))
     tab_to(page, "Report ready")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="What we found")).to_be_visible(timeout=PATIENCE)
