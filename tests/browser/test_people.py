@@ -9,20 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.files.base import ContentFile
-from django.utils import timezone
 from playwright.sync_api import BrowserContext, Page, expect
 
-from analysis.models import Analysis
-from analysis.services import submit
 from taskcenter.models import Share, Task
 from taskcenter.states import State
-from tests.factories import make_notification, make_report, make_task, make_user
+from tests.factories import make_report, make_task, make_user
 from tests.ledger.book import Book
 from tests.ledger.tasks import hold
 
 from .steps import PATIENCE, RUN_PAGE, sales
-from .test_screenshots import audited
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -205,61 +200,6 @@ def test_who_may_only_look_has_nothing_to_press(page: Page, login: Callable[...,
     answer = page.request.post(f"/tasks/api/tasks/{waiting.pk}/cancel/", headers={"X-CSRFToken": csrf})
     assert answer.status == 403
     assert answer.json()["error"]
-
-
-def test_the_pages_of_people_are_readable_everywhere(
-    new_context: Callable[..., BrowserContext], login: Callable[..., None], screenshot: Any, console: Any
-) -> None:
-    console.allow("404")
-    context = new_context(bypass_csp=True, reduced_motion="reduce")
-    ann = make_user("ann")
-    login(ann, context)
-    page = context.new_page()
-    found: list[str] = []
-
-    def keep(name: str, address: str) -> None:
-        page.goto(address)
-        screenshot(page, name)
-        found.extend(audited(page, name))
-
-    keep("tasks-empty", "/tasks/")
-    tasks = {state: make_task(state, owner=ann, title=f"Sales of {state}") for state in State}
-    failed, done = tasks[State.FAILED], tasks[State.COMPLETED]
-    chart = {
-        "kind": "bar",
-        "title": "By month",
-        "finding": "May was best.",
-        "labels": ["April", "May"],
-        "values": [3, 5],
-    }
-    make_report(done, data={"summary": "Sales rose.", "facts": {"rows": 1_200}, "charts": [chart]})
-    for task in (failed, done):
-        make_notification(task)
-    keep("tasks-many", "/tasks/")
-    keep("tasks-none-found", "/tasks/?state=failed&q=stock")
-    keep("notifications-new", "/tasks/notifications/")
-    page.goto(f"/tasks/tasks/{tasks[State.PROCESSING].pk}/")
-    page.get_by_role("button", name="Make a link").click()
-    keep("task-shared", f"/tasks/tasks/{tasks[State.PROCESSING].pk}/")
-    keep("task-waiting", f"/tasks/tasks/{tasks[State.PENDING].pk}/")
-    keep("task-wrong", f"/tasks/tasks/{failed.pk}/")
-    keep("report-plain", f"/tasks/reports/{done.reports.get().pk}/")
-    for code, status in (("wrong_format", "failed"), ("", "failed"), ("", "cancelled")):
-        analysis = submit(ann, ContentFile(b"a,b\n1,2\n"), "sales.csv")
-        words = {
-            "error_what": "Line 41 has 9 fields, 8 were expected.",
-            "error_hint": "Put quotes around texts with commas.",
-        }
-        Analysis.objects.filter(pk=analysis.pk).update(status=status, error_code=code, **(words if code else {}))
-        ended = {"state": status, "finished_at": timezone.now(), "error_message": "" if status == "cancelled" else "x"}
-        Task.objects.filter(pk=analysis.task_id).update(**ended)
-        keep(f"run-{status}-{code or 'ours'}", f"/analyses/{analysis.pk}/")
-    keep("analyses-ended", "/analyses/")
-    context.clear_cookies()
-    for state in (State.PROCESSING, State.FAILED, State.COMPLETED):
-        keep(f"shared-{state}", f"/tasks/shared/{_link(tasks[state], ann)}/")
-    keep("shared-gone", "/tasks/shared/nothing/")
-    assert found == []
 
 
 def _link(task: Task, maker: Any) -> str:
