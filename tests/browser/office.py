@@ -16,12 +16,11 @@ from typing import Any
 from uuid import UUID
 
 import time_machine
-from django.apps import apps
 
 from analysis import methods
 from analysis.models import Analysis, Dataset
 from analysis.samples import SAMPLES
-from taskcenter.models import Duty, FailureGroup, Queue, Task, TaskEvent
+from taskcenter.models import Duty, FailureGroup, Queue, Share, Task, TaskEvent
 from taskcenter.testing import clock
 from tests.browser.noon import NOON
 from tests.factories import make_event, make_notification, make_report, make_staff, make_task, make_user, make_worker
@@ -235,9 +234,9 @@ def _duties() -> None:
 
 
 def _share(ann: Any, ids: dict[str, Any]) -> None:
-    """A link to the running task, where such links are made."""
-    if "share" in apps.all_models["taskcenter"]:
-        shares = apps.get_model("taskcenter", "Share").objects
-        made = shares.make(Task.objects.get(pk=ids["running"]), ann, timedelta(days=1))
-        shares.filter(pk=made.pk).update(nonce="0" * 32)
-        ids["share"] = shares.get(pk=made.pk).token
+    """Links to a task that runs, to one with a report, and to one that failed."""
+    for number, name in enumerate(("running", "completed", "failed")):
+        made = Share.objects.make(Task.objects.get(pk=ids[name]), ann, timedelta(days=1))
+        made.nonce = str(number) * 32
+        made.save()
+        ids[f"share_{name}"] = made.token
