@@ -121,12 +121,13 @@ def snapshots(rows: TaskQuerySet | Sequence[Task]) -> list[Snapshot]:
     Rows that were read just now are not read again.
     """
     tasks = list(rows.defer(*_HEAVY)) if isinstance(rows, TaskQuerySet) else rows
-    ids = [task.id for task in tasks]
     running = [task.id for task in tasks if task.state == State.PROCESSING]
     lost = (
         set(Task.objects.filter(id__in=running).lost(stale_before()).values_list("id", flat=True)) if running else set()
     )
-    reports = Report.objects.final().filter(task_id__in=ids).order_by("attempt")
+    # What has not begun has no report; Django asks nothing of an empty list.
+    begun = [task.id for task in tasks if task.attempt]
+    reports = Report.objects.final().filter(task_id__in=begun).order_by("attempt")
     newest = {task_id: (pk, owner) for task_id, pk, owner in reports.values_list("task_id", "pk", "owner_id")}
     told = read_many(task.id for task in tasks if task.state in _BEGUN)
     return [_snapshot(task, told.get(str(task.id)), task.id not in lost, newest.get(task.id)) for task in tasks]

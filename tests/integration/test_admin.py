@@ -365,7 +365,7 @@ def test_recover_says_why_nothing_was_to_be_done(admin_page, state, text):
 
 def test_confirming_too_late_is_harmless(admin_page):
     task = make_task(State.COMPLETED)
-    for verb in set(VERBS) - {"delete"}:  # which is for what has ended
+    for verb in ("retry", "cancel", "recover"):
         assert admin_page.post(at(f"task_{verb}", task.pk), {"reason": "x"}).status_code == 302
     assert Task.objects.get().rev == task.rev
 
