@@ -78,7 +78,8 @@ matrix: ## `make test` on every Python and Django we promise, each in an environ
 	done
 
 screenshots: $(VENV)/.dev ## Take the pictures of docs/images anew
-	SCREENSHOTS=docs/images TEST_DATABASE=sqlite $(BIN)/pytest -q tests/browser/test_screenshots.py
+	SCREENSHOTS=docs/images TEST_DATABASE=sqlite $(BIN)/pytest -q tests/browser/test_screenshots.py \
+		tests/browser/test_dashboard.py::test_they_are_readable_everywhere
 
 # The newest versions pyproject.toml allows: `make requirements ARGS=--upgrade`.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy requires-python \
