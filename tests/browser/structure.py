@@ -15,7 +15,7 @@ SKELETON = """() => {
   need(document.querySelectorAll('main, [role=main]').length === 1, 'not one main');
   const skip = document.querySelector('a[href^="#"]');
   const target = skip && document.getElementById(skip.hash.slice(1));
-  need(target?.closest('main, [role=main], #main'), 'no link past the navigation');
+  need(target?.closest('main, [role=main], #main') || !document.querySelector('nav'), 'no link past the navigation');
   const path = document.querySelector('.breadcrumbs');
   need(!path || getComputedStyle(path).backgroundColor !== 'rgba(0, 0, 0, 0)', 'the path is not dressed');
   for (const link of document.querySelectorAll('a'))
