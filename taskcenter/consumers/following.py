@@ -33,9 +33,10 @@ class Following:
     def holds_passes(self) -> bool:
         return bool(self._passes)
 
-    def becomes(self, user: Any) -> None:
+    async def becomes(self, user: Any) -> None:
         """The same person, read afresh: what they may do is asked for again."""
-        self.user, self._viewer = user, None
+        self._viewer = await database_sync_to_async(Viewer.of)(user)
+        self.user = user
 
     def take_passes(self, asked: Iterable[Asked]) -> None:
         """Keep those that open the task they came with."""
@@ -46,7 +47,7 @@ class Following:
     async def look(self, keys: Collection[str]) -> list[Seen]:
         """Those of the tasks that may be seen, as they are now."""
         if self._viewer is None:
-            self._viewer = await database_sync_to_async(Viewer.of)(self.user)
+            await self.becomes(self.user)
         passes = [self._passes[key] for key in keys if key in self._passes]
         seen: list[Seen] = await database_sync_to_async(see)(self.user, keys, passes, self._viewer)
         return seen
@@ -59,6 +60,20 @@ class Following:
         seen = await database_sync_to_async(still_seen)(self.user, keys, passes)
         # The page may have dropped some while we read.
         return {key for key in keys if key not in seen and key in self.told}
+
+    async def hidden_among(self, changed: Iterable[Snapshot]) -> set[str]:
+        """As `hidden()`, of rows that the relay has read just now: only a site's own rule must be asked again,
+        and only of those that have moved.
+        """
+        sights = [(one, self._sees(one)) for one in changed]
+        doubtful = [key_of(one) for one, sees in sights if sees is None and self.has_moved(one)]
+        return {key_of(one) for one, sees in sights if sees is False} | await self.hidden(doubtful)
+
+    def _sees(self, snapshot: Snapshot) -> bool | None:
+        key = key_of(snapshot)
+        if key in self._by_pass:
+            return str(task_of(self._passes[key])) == key
+        return (self._viewer or NOBODY).sees(snapshot.task)
 
     def follow(self, seen: Iterable[Seen]) -> dict[str, dict[str, Any]]:
         """Begin with these; their frames by id, where the relay has not told something newer meanwhile."""

@@ -179,7 +179,9 @@ class TaskConsumer(AsyncWebsocketConsumer):  # type: ignore[misc] # channels shi
             await self.inbox.ready.wait()
             post = self.inbox.take(self.following.told)
             moved = {key_of(one) for one in post.changed if self.following.has_moved(one)}
-            await self._let_go_of_hidden(self.following.told if post.has_gone else moved)
+            await self._let_go(await self.following.hidden_among(post.changed))
+            if post.has_gone:
+                await self._look_over()
             await self._tell_tasks(post.changed)
             if self.history and self.history.key in post.lines | moved:
                 await self._tell_history(self.history)
@@ -201,15 +203,18 @@ class TaskConsumer(AsyncWebsocketConsumer):  # type: ignore[misc] # channels shi
             await asyncio.sleep(self.LOOK_AGAIN * random.uniform(0.9, 1.1))
             if self.following.is_signed_in and monotonic() - checked >= self.CHECK_SESSION * 0.9:
                 session_key = getattr(self.scope.get("session"), "session_key", None)
-                self.following.becomes(await database_sync_to_async(current_user)(session_key, self.following.user))
+                user = await database_sync_to_async(current_user)(session_key, self.following.user)
+                await self.following.becomes(user)
                 checked = monotonic()
-            await self._let_go_of_hidden(self.following.told)
+            await self._look_over()
             if self.history:
                 self.inbox.put_line(self.history.key)
 
-    async def _let_go_of_hidden(self, keys: Iterable[str]) -> None:
-        """What is gone or hidden now is denied."""
-        hidden = await self.following.hidden(list(keys))
+    async def _look_over(self) -> None:
+        await self._let_go(await self.following.hidden([*self.following.told]))
+
+    async def _let_go(self, hidden: set[str]) -> None:
+        """What is gone or may not be seen any more is denied."""
         if hidden:
             self._forget(hidden)
             await self._say("snapshot", [], same=[], denied=sorted(hidden))

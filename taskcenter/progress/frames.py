@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NOBODY", "Snapshot", "Viewer", "allowed_actions", "frame", "frames", "snapshots", "visible"]
 
+USUAL_RULE = "taskcenter.models.visible_to"
 _HEAVY = ("args", "kwargs", "result", "metadata")
 _BEGUN = frozenset({State.PROCESSING, State.FAILED, State.CANCELLED})
 
@@ -44,6 +45,7 @@ class Viewer:
     cancels_any: bool = False
     retries_any: bool = False
     reads_any_report: bool = False
+    sees_any: bool = False
 
     @classmethod
     def of(cls, user: Any) -> Viewer:
@@ -55,6 +57,7 @@ class Viewer:
             cancels_any=user.has_perm("taskcenter.cancel_task"),
             retries_any=user.has_perm("taskcenter.retry_task"),
             reads_any_report=user.has_perm("taskcenter.view_report"),
+            sees_any=user.has_perm("taskcenter.view_task"),
         )
 
     def actions(self, task: Task) -> tuple[str, ...]:
@@ -66,6 +69,12 @@ class Viewer:
         if (is_owner or self.retries_any) and task.state in {State.FAILED, State.CANCELLED}:
             found.append("retry")
         return tuple(found)
+
+    def sees(self, task: Task) -> bool | None:
+        """What `visible()` would say of a row that was read just now. None: a site's own rule must be asked."""
+        if get_settings().VISIBLE != USUAL_RULE:
+            return None
+        return self.sees_any or (self.pk is not None and task.owner_id == self.pk)
 
     def reads(self, report_owner: Any) -> bool:
         """Whether this person may open a report of that owner."""

@@ -105,6 +105,11 @@ async def nothing_is_left(own_valkey: ValkeyServer) -> AsyncIterator[None]:  # n
     assert asyncio.get_running_loop() not in board._relays
 
 
+def untitled(user: Any, queryset: Any) -> Any:
+    """A rule of a site's own."""
+    return queryset.filter(title="")
+
+
 def move(task: Task, state: str, **fields: Any) -> None:
     values = {"finished_at": task.created_at} if state == State.COMPLETED else {}
     task.rev += 1
@@ -447,6 +452,39 @@ async def test_a_permission_taken_away_is_noticed_with_the_session(monkeypatch: 
         assert len((await open_page.follow(task))["tasks"]) == 1
         await operator.user_permissions.aclear()
         assert (await open_page.hear("snapshot"))["denied"] == [str(task.id)]
+
+
+async def test_a_sites_own_rule_is_asked_before_a_new_state_is_told(settings: Any) -> None:
+    settings.TASKCENTER = {"VISIBLE": f"{__name__}.untitled"}
+    user = await amake_user()
+    task = await amake_task(State.PROCESSING, owner=user)
+    async with page(user) as open_page:
+        assert len((await open_page.follow(task))["tasks"]) == 1
+        await open_page.hear("notice")
+        await sync_to_async(move)(task, State.COMPLETED, title="hidden")
+        await sync_to_async(announce)(task.id, task.rev)
+        frame = await open_page.communicator.receive_json_from(PATIENCE)
+        assert (frame["type"], frame["denied"]) == ("snapshot", [str(task.id)])
+
+
+async def test_rights_are_the_same_after_a_look_at_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TaskConsumer, "LOOK_AGAIN", 0.05)
+    monkeypatch.setattr(TaskConsumer, "CHECK_SESSION", 0.05)
+    looks: list[Any] = []
+    becomes = Following.becomes
+
+    async def counted(self: Following, user: Any) -> None:
+        await becomes(self, user)
+        looks.append(user)
+
+    monkeypatch.setattr(Following, "becomes", counted)
+    user = await amake_user()
+    task = await amake_task(State.PROCESSING, owner=user)
+    async with page(user) as open_page:
+        await open_page.follow(task)
+        await auntil(lambda: len(looks) > 2)
+        await sync_to_async(TaskProgress(task.id, 1).set)(0.5)
+        assert (await open_page.hear_of(task, progress=0.5))["can"] == ["cancel"]
 
 
 # History.
