@@ -66,7 +66,7 @@ faults: $(VENV)/.dev ## Pull plugs: processes killed, Redis lost, workers frozen
 soak: $(VENV)/.dev ## Many tasks, random kills meanwhile, then every promise is checked
 	$(BIN)/python -m tests.soak --seconds $(SECONDS) --tasks $(TASKS) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-bench: $(VENV)/.dev ## Measure TaskCenter beside its peers: 15 to 25 minutes, the first time more
+bench: $(VENV)/.dev ## Measure TaskCenter beside its peers: 20 to 30 minutes, the first time more
 	$(BIN)/python -m benchmarks $(ARGS)
 
 browser: $(VENV)/.dev ## What people do, in a real Chromium

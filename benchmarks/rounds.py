@@ -15,7 +15,7 @@ import redis
 from benchmarks import measures
 from benchmarks.databases import Database
 from benchmarks.environments import CannotInstall, python_of
-from benchmarks.measures import IN_ROUNDS
+from benchmarks.measures import IN_ROUNDS, LIVE
 from benchmarks.results import Numbers, Results
 from benchmarks.runners import Runner
 from benchmarks.stand import House, Stand, Stuck
@@ -32,6 +32,9 @@ MEASURES: dict[str, Callable[[Stand], Numbers]] = {
     "naps": lambda stand: measures.backlog.drain(stand, "nap", min(measures.backlog.NAPS, stand.runner.tasks)),
     "drain": lambda stand: measures.backlog.drain(stand, "noop", stand.runner.tasks),
     "enqueue": measures.backlog.enqueue,
+    "overhead": measures.overhead.overhead,
+    "frames": measures.frames.frames,
+    "sockets": measures.sockets.sockets,
     "sqlite": measures.sqlite.sqlite,
     "held": measures.held.held,
 }
@@ -67,8 +70,11 @@ class Bench:
             self._repeat("", self.runners, wanted, self._postgres)
 
     def ours_alone(self, chosen: Collection[str]) -> None:
-        """SQLite, how long a finished task is held back, the admin's pages: asked of TaskCenter alone."""
+        """Watching, SQLite, how long a finished task is held back, the admin's pages: asked of TaskCenter alone."""
         ours = [runner for runner in self.runners if runner.project == "ours"]
+        if (wanted := [name for name in LIVE if name in chosen]) and ours:
+            # Batches change nothing about it, so one runner is enough.
+            self._repeat("watching, ", ours[-1:], wanted, self._postgres)
         if "sqlite" in chosen and ours:
             self._repeat("SQLite, ", ours, ["sqlite"], self._sqlite)
         if "held" in chosen and ours:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from benchmarks.measures.frames import WATCHERS
 from benchmarks.results import Results, Spread
 
 __all__ = ["report"]
@@ -13,7 +14,8 @@ Cell = Callable[[str], str]
 
 def report(results: Results, about: dict[str, str]) -> str:
     """All tables for which there are numbers, what failed, and what the names mean."""
-    parts = [draw(results) for draw in (_drain, _naps, _enqueue, _latency, _memory, _sqlite, _held, _admin)]
+    tables = (_drain, _naps, _enqueue, _latency, _memory, _overhead, _frames, _sockets, _sqlite, _held, _admin)
+    parts = [draw(results) for draw in tables]
     parts += [_failures(results), _names(results, about)]
     return "\n\n".join(part for part in parts if part)
 
@@ -73,6 +75,41 @@ def _memory(results: Results) -> str:
         "x PSS": lambda name: _middle(results.ratio(name, "memory", "pss"), 2),
     }
     return _table("Memory of all worker processes", results.runners("memory"), columns)
+
+
+def _overhead(results: Results) -> str:
+    columns = {
+        "calls/s": lambda name: _middle(results.spread(name, "overhead", "calls"), 0),
+        "slower % (CPU)": lambda name: _all(results.spread(name, "overhead", "cpu"), 1),
+        "slower % (clock)": lambda name: _all(results.spread(name, "overhead", "clock"), 1),
+        "messages/s": lambda name: _middle(results.spread(name, "overhead", "messages"), 1),
+        "row updates/s": lambda name: _middle(results.spread(name, "overhead", "rows"), 1),
+    }
+    return _table("A task that tells its progress at every step of 100 µs", results.runners("overhead"), columns)
+
+
+def _frames(results: Results) -> str:
+    columns: dict[str, Cell] = {
+        f"{count} watching: {name} ms": lambda runner, key=f"{name}_{count}": _all(
+            results.spread(runner, "frames", key), 1
+        )
+        for count in WATCHERS
+        for name in ("p50", "p95")
+    }
+    columns["server CPU µs/frame, 500"] = lambda runner: _middle(results.spread(runner, "frames", "cpu_500"), 0)
+    title = "Progress call to frame in the client, all watching one task"
+    return _table(title, results.runners("frames"), columns)
+
+
+def _sockets(results: Results) -> str:
+    columns = {
+        "sockets": lambda name: _middle(results.spread(name, "sockets", "sockets"), 0),
+        "RSS before MB": lambda name: _all(results.spread(name, "sockets", "before"), 0),
+        "RSS with them MB": lambda name: _all(results.spread(name, "sockets", "rss"), 0),
+        "kB a socket": lambda name: _all(results.spread(name, "sockets", "each"), 0),
+        "% of a core": lambda name: _all(results.spread(name, "sockets", "cpu"), 1),
+    }
+    return _table("Idle sockets on one ASGI process, each with a task of its own", results.runners("sockets"), columns)
 
 
 def _sqlite(results: Results) -> str:

@@ -10,6 +10,7 @@ from itertools import accumulate
 from django.utils import timezone
 
 from taskcenter.charts import Line, Series, Spark, StackedBar
+from taskcenter.explain.words import span as for_so_long
 from taskcenter.models import Minute, Task
 from taskcenter.models.minute import Count, minute_of, moment_of, seconds_of
 from taskcenter.states import State
@@ -111,7 +112,8 @@ class History:
 
     @property
     def _unit(self) -> str:
-        return "per minute" if self.span.width == 1 else f"per {self.span.width} min"
+        width = timedelta(minutes=self.span.width).total_seconds()
+        return "per minute" if self.span.width == 1 else f"per {for_so_long(width)}"
 
     def _series(self, kind: State) -> Series:
         values = [0] * self.span.buckets

@@ -35,6 +35,30 @@ class LookOnly:
         css: ClassVar[dict[str, tuple[str, ...]]] = {"all": ("taskcenter/taskcenter.css", "taskcenter/pages.css")}
 
 
+class DraftFilter(admin.SimpleListFilter):
+    title = "attempt"
+    parameter_name = "is_final"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("1", "Finished"), ("0", "Not finished: a draft")]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Report]:
+        rows: QuerySet[Report] = queryset
+        return rows.filter(is_final=self.value() == "1") if self.value() in {"0", "1"} else rows
+
+
+class ReadFilter(admin.SimpleListFilter):
+    title = "whether it was read"
+    parameter_name = "read"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("0", "Unread"), ("1", "Read")]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Notification]:
+        rows: QuerySet[Notification] = queryset
+        return rows.filter(read_at__isnull=self.value() == "0") if self.value() in {"0", "1"} else rows
+
+
 def _task_link(task: Task | None, site: str) -> str:
     if task is None:
         return "deleted"
@@ -46,7 +70,7 @@ def _task_link(task: Task | None, site: str) -> str:
 class ReportAdmin(LookOnly, admin.ModelAdmin):
     list_display = ("title", "owner", "task_link", "created_at", "size", "page_link")
     list_select_related = ("owner", "task")
-    list_filter = ("is_final",)
+    list_filter = (DraftFilter,)
     list_per_page = 50
     list_max_show_all = 0
     show_full_result_count = False
@@ -102,7 +126,7 @@ class NotificationAdmin(LookOnly, admin.ModelAdmin):
 
     list_display = ("text", "recipient", "kind", "created_at", "read_at")
     list_select_related = ("recipient",)
-    list_filter = ("kind", ("read_at", admin.EmptyFieldListFilter))
+    list_filter = ("kind", ReadFilter)
     list_per_page = 50
     list_max_show_all = 0
     show_full_result_count = False

@@ -160,5 +160,4 @@ def _facts(task: Task) -> list[tuple[str, Any]]:
         ("Time limit", duration(task.timeout) if task.timeout else None),
         ("Tags", ", ".join(map(str, task.tags)) if task.tags else None),
         ("Code version", task.code_version),
-        ("RQ job", None if task.is_final else f"task-{task.pk.hex}"),
     ]

@@ -55,7 +55,8 @@ def furnish() -> dict[str, Any]:
     ids = {**_living(ann), **_ended(ann), **_failed_alike(ann, root), **_analyses(ann), "worker": ALIVE, "alike": ALIKE}
     _duties()
     _day_so_far()
-    return ids | {"share": _share(ann, ids), "digest": Task.objects.get(title="Weekly digest").reports.get().pk}
+    _share(ann, ids)
+    return ids | {"digest": Task.objects.get(title="Weekly digest").reports.get().pk}
 
 
 def nobody_works_here() -> dict[str, Any]:
@@ -263,8 +264,10 @@ def _day_so_far() -> None:
     Minute.objects.sum_up(noon - 24 * 60, noon)
 
 
-def _share(ann: Any, ids: dict[str, Any]) -> str:
-    """The end of a link to the running task."""
-    made = Share.objects.make(Task.objects.get(pk=ids["running"]), ann, timedelta(days=1))
-    Share.objects.filter(pk=made.pk).update(nonce="0" * 32)
-    return str(Share.objects.get(pk=made.pk).token)
+def _share(ann: Any, ids: dict[str, Any]) -> None:
+    """Links to a task that runs, to one with a report, and to one that failed."""
+    for number, name in enumerate(("running", "completed", "failed")):
+        made = Share.objects.make(Task.objects.get(pk=ids[name]), ann, timedelta(days=1))
+        made.nonce = str(number) * 32
+        made.save()
+        ids[f"share_{name}"] = made.token

@@ -198,8 +198,9 @@ def test_admin_task_pages_are_readable_everywhere(
     running = make_task(
         State.PROCESSING, worker=worker, title="Import q3.csv", progress=0.62, owner=user, max_attempts=5
     )
+    told = {"message": "parsing row 620", "done": 620, "total": 1000, "unit": "rows"}
     Task.objects.filter(pk=running.pk).update(
-        progress_state={"attempt": 1, "seq": 4, "message": "parsing", "done": 620, "total": 1000, "unit": "rows"}
+        progress_state={"attempt": 1, "seq": 4, "status": "processing", "metadata": told, "updated_at": ""}
     )
     make_event(running, TaskEvent.Kind.LOG, "opened the file", attempt=1)
     waiting = make_task(title="Import q4.csv", kwargs={"path": "q4.csv", "api_token": "s3cret", "text": "x" * 9000})

@@ -1,7 +1,6 @@
 /* What the pages gain with JavaScript; all of them work without.
  *
  *   upload   drop zone, bar, and no upload of what is too large anyway
- *   run      the list of stages follows the task; the rest is done by taskcenter/pages.js
  */
 
 const select = (selector, root = document) => root.querySelector(selector);
@@ -84,28 +83,4 @@ function arrived(request) {
     begin(again);
     select('input[type="file"]', again).focus();
   }
-}
-
-/* ---- run ---- */
-
-const run = select("[data-run]");
-if (run) for (const kind of ["task:progress", "task:state"]) run.addEventListener(kind, (event) => follow(event.detail));
-
-/** Which stage runs, and how long those before it took; `task.stages` is [[name, second it began]…]. */
-function follow(task) {
-  if (task.final) return; // how it ended is told by the server
-  const stages = [...run.querySelectorAll("[data-stage]")];
-  const current = stages.findIndex((stage) => stage.dataset.stage === task.stage);
-  stages.forEach((stage, place) => {
-    const state = place < current ? "done" : place === current ? "running" : "waiting";
-    stage.dataset.state = state;
-    select(".site-stage-state", stage).textContent = state + (state === "done" ? took(stage.dataset.stage, task.stages) : "");
-  });
-}
-
-function took(name, begun) {
-  const at = (begun ?? []).findIndex(([told]) => told === name);
-  if (at < 0 || at + 1 >= begun.length) return "";
-  const seconds = begun[at + 1][1] - begun[at][1];
-  return ` · ${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
 }

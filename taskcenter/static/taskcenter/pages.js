@@ -1,6 +1,6 @@
 /* What TaskCenter's pages gain with JavaScript; all of them work without.
  *
- *   data-live-page   a page about one task: its title tells the percent; how it went on is fetched, not guessed
+ *   data-live-page   a page about one task: how it went on is fetched, not guessed
  *   data-shared      the same behind a link: it goes when the link has run out or was taken back
  *   data-copy        a button that copies the field of that id
  *   data-print       a button that prints
@@ -8,21 +8,12 @@
  */
 
 const LINK_CHECK = 30000;
-const percent = (fraction) => `${Math.floor(fraction * 100)}%`;
 
 /* ---- one task ---- */
 
 const live = document.querySelector("[data-live-page]");
 if (live) {
-  const title = document.title;
-  live.addEventListener("task:progress", ({ detail }) => {
-    document.title = !detail.final && detail.progress ? `(${percent(detail.progress)}) ${title}` : title;
-  });
   live.addEventListener("task:state", () => refresh());
-  live.addEventListener("task:finished", ({ detail }) => {
-    document.title = `${{ completed: "✓", failed: "✕", cancelled: "–" }[detail.state] ?? ""} ${title}`.trim();
-    refresh();
-  });
 }
 
 let fetching = null, again = false;
