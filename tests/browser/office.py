@@ -87,7 +87,11 @@ def _task(minutes: float, state: str, title: str, **fields: Any) -> Task:
     """A task made so many minutes before noon. Its id says when, as that of any task does."""
     made = NOON - timedelta(minutes=minutes)
     milliseconds = int(made.timestamp() * 1000)
-    values = {"id": UUID(int=milliseconds << 80 | 7 << 76 | 2 << 62 | 0x0C), "title": title, "created_at": made}
+    values = {
+        "id": UUID(int=milliseconds << 80 | 7 << 76 | 2 << 62 | milliseconds * 2654435761 % 2**48),
+        "title": title,
+        "created_at": made,
+    }
     begun = made + timedelta(seconds=1)
     if state in {"processing", "completed", "failed"}:
         values |= {"attempt": 1, "started_at": begun, "attempted_at": begun}
