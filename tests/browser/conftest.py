@@ -20,8 +20,9 @@ import pytest
 import redis
 from django.conf import settings
 from django.test import Client
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, WebError
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, WebError
 
+from tests.browser.pictures import Album
 from tests.processes import Process
 from tests.servers import free_port
 
@@ -195,15 +196,15 @@ def block_sockets(console: Console) -> Callable[[Page | BrowserContext], None]:
 
 
 @pytest.fixture
-def screenshot(tmp_path: Path) -> Callable[[Page, str], None]:
+def screenshot(tmp_path: Path, browser: Browser) -> Callable[[Page, str], None]:
     """Takes the page in light and dark, wide and narrow; kept in the folder SCREENSHOTS names, if any."""
-    folder = Path(os.environ.get("SCREENSHOTS") or tmp_path)
+    album = Album(Path(os.environ.get("SCREENSHOTS") or tmp_path), browser)
 
     def take(page: Page, name: str) -> None:
         for width, size in ((WIDE, "wide"), (NARROW, "narrow")):
             page.set_viewport_size({"width": width, "height": 800})
             for scheme in ("light", "dark"):
                 page.emulate_media(color_scheme=scheme)
-                page.screenshot(path=folder / f"{name}-{size}-{scheme}.png", full_page=True)
+                album.keep(page, f"{name}-{size}-{scheme}")
 
     return take
