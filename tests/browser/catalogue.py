@@ -134,7 +134,7 @@ ADMIN = [
     _admin("cancel", "taskcenter/task/{running}/cancel/", picture=False),
     _admin("retry-many", "taskcenter/task/", then=selects_all_and("retry_selected")),
     _admin("task-history", "taskcenter/task/{failed}/history/", picture=False),
-    _admin("task-gone", f"taskcenter/task/{NOBODY}/change/", picture=False),
+    _admin("task-gone", f"taskcenter/task/{NOBODY}/change/", status=404, picture=False),
     _admin("failures", "taskcenter/failuregroup/"),
     _admin("failure", "taskcenter/failuregroup/{alike}/change/"),
     _admin("redrive", "taskcenter/failuregroup/{alike}/redrive/"),
