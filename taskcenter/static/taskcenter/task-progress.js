@@ -747,7 +747,7 @@ class TaskProgressElement extends (globalThis.HTMLElement ?? class {}) {
     if (task === before) return;
     const progressed = isLaterProgress(task, before);
     const moved = task.state !== before.state || task.shown !== before.shown;
-    this.hear(task, progressed);
+    this.hear(task, progressed, moved);
     this.state = task;
     this.paint();
     this.speak(before);
@@ -757,15 +757,16 @@ class TaskProgressElement extends (globalThis.HTMLElement ?? class {}) {
   }
 
   /** Remember when the task last told something, by our clock, and how often it does. */
-  hear(task, progressed) {
+  hear(task, progressed, moved) {
     const now = Date.now();
-    const told = Date.parse(task.updated_at) - (this.hub?.skew ?? 0);
-    const heardAt = Number.isFinite(told) ? Math.min(now, told) : now;
-    if (progressed && this.state.seq > 0) {
-      const gap = Math.max(0, heardAt - this.heardAt) / 1000;
-      this.usualGap = this.usualGap ? this.usualGap * 0.8 + gap * 0.2 : gap;
+    if (!("updated_at" in this.state)) {
+      // The first frame may be old news; of later ones a worker's own clock need not be asked.
+      this.heardAt = Math.min(now, Date.parse(task.updated_at) - (this.hub?.skew ?? 0) || now);
+    } else if (progressed || moved) {
+      const gap = (now - this.heardAt) / 1000;
+      if (progressed) this.usualGap = this.usualGap ? this.usualGap * 0.8 + gap * 0.2 : gap;
+      this.heardAt = now;
     }
-    this.heardAt = heardAt;
   }
 
   speak(before) {
