@@ -85,8 +85,8 @@ export function afterClose(code) {
 }
 
 /** Headers that open tasks to a stranger who holds their passes; not in the address, which ends up in logs. */
-export function passHeaders(asked) {
-  const passes = asked.filter(([, token]) => token).map(([id, token]) => `${id}:${token}`);
+export function passHeaders(tokens) {
+  const passes = [...new Set(tokens)].filter(Boolean);
   return passes.length ? { "X-Task-Token": passes.join(",") } : {};
 }
 
@@ -504,7 +504,8 @@ class Hub {
   async ask(part) {
     const address = new URL(this.pollUrl, location.href);
     address.searchParams.set("ids", part.map(([id]) => id).join(","));
-    const headers = { Accept: "application/json", ...passHeaders(part.map(([id, task]) => [id, task.token])) };
+    address.searchParams.set("rev", part.map(([, task]) => Math.max(0, number(task.state?.rev))).join(","));
+    const headers = { Accept: "application/json", ...passHeaders(part.map(([, task]) => task.token)) };
     const reply = await fetch(address, { headers, credentials: "same-origin", signal: AbortSignal.timeout(15000) });
     if (reply.status === 401 || reply.status === 403 || reply.status === 404) return { denied: part.map(([id]) => id) };
     if (!reply.ok) throw new Error(`poll answered ${reply.status}`);
