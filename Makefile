@@ -3,12 +3,14 @@
 #   ARGS       passed on to the command behind demo, test, faults, soak, bench, browser and requirements
 #   SEED, SECONDS, TASKS  of soak (a random one, 600, 100000)
 #   DATABASES  what test runs on (postgres sqlite)
+#   JOBS       how many processes test and faults run in, each with servers of its own (2)
 #   PYTHONS    the interpreters of matrix (python3.11 python3.12 python3.13)
 
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 DATABASES ?= postgres sqlite
+JOBS ?= 2
 PYTHONS ?= python3.11 python3.12 python3.13
 
 SEED ?=
@@ -55,16 +57,16 @@ test: $(VENV)/.dev ## Unit and integration tests, on PostgreSQL and again on SQL
 	for database in $(DATABASES); do \
 		echo "Unit and integration tests on $$database:"; \
 		once=; [ $$database = sqlite ] || once='$(ONCE:%=--ignore=%)'; \
-		TEST_DATABASE=$$database $(BIN)/pytest -q $$once $(ARGS) || exit; \
+		TEST_DATABASE=$$database $(BIN)/pytest -q -n $(JOBS) $$once $(ARGS) || exit; \
 	done
 
 faults: $(VENV)/.dev ## Pull plugs: processes killed, Redis lost, workers frozen
-	TEST_DATABASE=$${TEST_DATABASE:-postgres} $(BIN)/pytest -q tests/faults $(ARGS)
+	TEST_DATABASE=$${TEST_DATABASE:-postgres} $(BIN)/pytest -q -n $(JOBS) tests/faults $(ARGS)
 
 soak: $(VENV)/.dev ## Many tasks, random kills meanwhile, then every promise is checked
 	$(BIN)/python -m tests.soak --seconds $(SECONDS) --tasks $(TASKS) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-bench: $(VENV)/.dev ## Measure TaskCenter beside its peers: 15 to 25 minutes, the first time more
+bench: $(VENV)/.dev ## Measure TaskCenter beside its peers: 20 to 30 minutes, the first time more
 	$(BIN)/python -m benchmarks $(ARGS)
 
 browser: $(VENV)/.dev ## What people do, in a real Chromium
@@ -78,7 +80,8 @@ matrix: ## `make test` on every Python and Django we promise, each in an environ
 	done
 
 screenshots: $(VENV)/.dev ## Take the pictures of docs/images anew
-	SCREENSHOTS=docs/images TEST_DATABASE=sqlite $(BIN)/pytest -q tests/browser/test_screenshots.py tests/browser/test_widget_looks.py
+	SCREENSHOTS=docs/images TEST_DATABASE=sqlite $(BIN)/pytest -q tests/browser/test_pages.py \
+		$(wildcard tests/browser/test_*_looks.py) $(ARGS)
 
 # The newest versions pyproject.toml allows: `make requirements ARGS=--upgrade`.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy requires-python \

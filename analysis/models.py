@@ -7,6 +7,7 @@ the last word of it, so that it is still known when the task's row has been clea
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 from typing import Any, Self
 
 from django.conf import settings
@@ -112,6 +113,11 @@ class Analysis(models.Model):
     @property
     def is_final(self) -> bool:
         return self.status in FINAL
+
+    @property
+    def took(self) -> timedelta | None:
+        """From the asking to the end."""
+        return self.finished_at - self.created_at if self.finished_at else None
 
     @property
     def ready_report(self) -> Report | None:

@@ -20,7 +20,7 @@ from .forms import OnceForm, QuotaHandler, UploadForm, size_limit
 from .models import Analysis
 from .samples import SAMPLES
 from .services import rerun, settle, submit
-from .stages import stage_list
+from .stages import stage_titles
 
 PAGE_SIZE = 20
 
@@ -90,7 +90,7 @@ def run(request: HttpRequest, pk: UUID) -> HttpResponse:
     context = {
         "analysis": analysis,
         "task": task,
-        "stages": stage_list(task, analysis),
+        "stages": stage_titles().values(),
         "again": OnceForm(),
     }
     return render(request, "analysis/run.html", context)
@@ -104,7 +104,8 @@ def report(request: HttpRequest, pk: UUID) -> HttpResponse:
     ready = analysis.ready_report
     if ready is None:
         return redirect("analysis:run", pk=pk)
-    context = {"analysis": analysis, "report": ready, "data": ready.data, "again": OnceForm()}
+    shown = {"report": ready, "data": ready.data, "task": analysis.task}
+    context = {"analysis": analysis, "again": OnceForm(), **shown}
     return render(request, "analysis/report.html", context)
 
 

@@ -10,6 +10,7 @@ environments.py   one virtual environment per set of pins, under .bench/
 servers.py        private PostgreSQL and Valkey on 127.0.0.1
 databases.py      a fresh database per runner and round
 processes.py      starting, freezing, ending processes; their CPU and memory
+audience.py       an ASGI server on a stand, and many who watch
 stand.py          one runner ready to be measured: workers, client, database
 rounds.py         all runners in turn, the order reversed every other round
 measures/         one file per thing measured

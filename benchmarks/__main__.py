@@ -17,6 +17,7 @@ from typing import NoReturn
 from benchmarks.databases import Databases
 from benchmarks.facts import describe
 from benchmarks.measures import ALL
+from benchmarks.measures.admin import ROWS
 from benchmarks.results import Results
 from benchmarks.rounds import Bench, install
 from benchmarks.runners import RUNNERS, Runner
@@ -35,7 +36,7 @@ def main() -> None:
     with _house() as house:
         facts = describe(house, runners)
         try:
-            bench = Bench(house, runners, pythons, options.rounds, results)
+            bench = Bench(house, runners, pythons, options.rounds, results, options.rows)
             bench.side_by_side(options.measures)
             bench.ours_alone(options.measures)
         except KeyboardInterrupt:
@@ -57,6 +58,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", type=_list_of(names), default=names, help="runners: " + ", ".join(names))
     parser.add_argument("--measures", type=_list_of(ALL), default=ALL, help="measures: " + ", ".join(ALL))
     parser.add_argument("--tasks", type=_positive, help="no-op tasks in a drain, instead of each runner's own number")
+    parser.add_argument("--rows", type=_positive, default=ROWS, help=f"tasks behind the admin's pages ({ROWS:,})")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep every number there")
     return parser.parse_args()
 

@@ -32,7 +32,10 @@ TASKCENTER = (  # which itself is imported from this checkout
     "django-stubs-ext==6.1.2",
     "django-tasks==0.12.0",
     "freezegun==1.5.5",
+    "h11==0.16.0",
     "rq-scheduler==0.14.0",
+    "uvicorn==0.54.0",
+    "websockets==17.4",
 )
 CELERY = (
     *DJANGO,
@@ -85,5 +88,7 @@ SHOWN = (
     "django-q2",
     "procrastinate",
     "django-tasks-db",
+    "uvicorn",
+    "websockets",
 )
 """Packages whose versions stand in the report."""

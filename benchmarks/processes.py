@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -60,6 +62,16 @@ class Process:
         """The last line it printed."""
         lines = [line.strip() for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
         return lines[-1] if lines else "(silence)"
+
+    def ask(self, do: str, **details: Any) -> dict[str, Any] | None:
+        """Let one that talks do something; its answer, None when it dies of it."""
+        pipe_in, pipe_out = self.popen.stdin, self.popen.stdout
+        assert pipe_in is not None  # noqa: S101 it talks
+        assert pipe_out is not None  # noqa: S101 as above
+        pipe_in.write(json.dumps({"do": do, **details}) + "\n")
+        pipe_in.flush()
+        answer = pipe_out.readline()
+        return json.loads(answer) if answer else None
 
     def stop(self, patience: float = 3) -> None:
         """Ask it to end, insist after so many seconds; afterwards nothing of its family is left."""

@@ -15,7 +15,7 @@ import redis
 from benchmarks import measures
 from benchmarks.databases import Database
 from benchmarks.environments import CannotInstall, python_of
-from benchmarks.measures import IN_ROUNDS
+from benchmarks.measures import IN_ROUNDS, LIVE
 from benchmarks.results import Numbers, Results
 from benchmarks.runners import Runner
 from benchmarks.stand import House, Stand, Stuck
@@ -32,6 +32,9 @@ MEASURES: dict[str, Callable[[Stand], Numbers]] = {
     "naps": lambda stand: measures.backlog.drain(stand, "nap", min(measures.backlog.NAPS, stand.runner.tasks)),
     "drain": lambda stand: measures.backlog.drain(stand, "noop", stand.runner.tasks),
     "enqueue": measures.backlog.enqueue,
+    "overhead": measures.overhead.overhead,
+    "frames": measures.frames.frames,
+    "sockets": measures.sockets.sockets,
     "sqlite": measures.sqlite.sqlite,
     "held": measures.held.held,
 }
@@ -57,6 +60,8 @@ class Bench:
     pythons: dict[str, Path]
     rounds: int
     results: Results
+    rows: int = measures.admin.ROWS
+    """Tasks in the table whose admin pages are opened."""
 
     def side_by_side(self, chosen: Collection[str]) -> None:
         """Each runner in each round, the order reversed every other one; who fails is left out of further rounds."""
@@ -65,13 +70,19 @@ class Bench:
             self._repeat("", self.runners, wanted, self._postgres)
 
     def ours_alone(self, chosen: Collection[str]) -> None:
-        """SQLite, and how long a finished task is held back: asked of TaskCenter's own workers."""
+        """Watching, SQLite, how long a finished task is held back, the admin's pages: asked of TaskCenter alone."""
         ours = [runner for runner in self.runners if runner.project == "ours"]
+        if (wanted := [name for name in LIVE if name in chosen]) and ours:
+            # Batches change nothing about it, so one runner is enough.
+            self._repeat("watching, ", ours[-1:], wanted, self._postgres)
         if "sqlite" in chosen and ours:
             self._repeat("SQLite, ", ours, ["sqlite"], self._sqlite)
         if "held" in chosen and ours:
             self.house.postgres.restart(measures.held.SETTING)
             self._repeat("held back, ", ours, ["held"], self._postgres)
+        if "admin" in chosen and ours:
+            self.house.postgres.restart()
+            self._guarded(ours[-1], lambda: self._admin(ours[-1]))
 
     def _repeat(
         self, what: str, runners: Sequence[Runner], wanted: Sequence[str], database: Callable[[Runner], Database]
@@ -90,6 +101,17 @@ class Bench:
                     numbers = MEASURES[name](stand)
                     self.results.add(runner.name, name, number, numbers)
                     _say(f"  {name}: " + ", ".join(f"{key} {value:.4g}" for key, value in numbers.items()))
+        finally:
+            database.close()
+
+    def _admin(self, runner: Runner) -> None:
+        """Once, however many rounds: filling takes minutes, and the pages are opened several times."""
+        _say(f"admin: {self.rows:,} tasks")
+        python = self.pythons[runner.name]
+        database = self.house.databases.postgres(measures.admin.PROJECT, python)
+        try:
+            for page, numbers in measures.admin.admin(database, self.house.valkey, python, self.rows).items():
+                self.results.add(page, "admin", 0, numbers)
         finally:
             database.close()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,8 +52,8 @@ class Stand:
         self.house.valkey.client.flushall()
         self.stamps.write_text("")
         try:
-            self._processes = [self._start(f"worker{i}", list(it)) for i, it in enumerate(self.runner.workers)]
-            self._client = self._start("client", ["-m", "benchmarks.projects.client", self.runner.project], talks=True)
+            self._processes = [self.start(f"worker{i}", list(it)) for i, it in enumerate(self.runner.workers)]
+            self._client = self.start("client", ["-m", "benchmarks.projects.client", self.runner.project], talks=True)
             self._warm_up()
         except BaseException:
             self.__exit__()
@@ -69,16 +68,10 @@ class Stand:
 
     def ask(self, do: str, **details: Any) -> dict[str, Any]:
         """Let the client do something; its answer. Raises Stuck when it dies of it."""
-        pipe_in, pipe_out = self._client.popen.stdin, self._client.popen.stdout
-        assert pipe_in is not None  # noqa: S101 a client talks
-        assert pipe_out is not None  # noqa: S101 as above
-        pipe_in.write(json.dumps({"do": do, **details}) + "\n")
-        pipe_in.flush()
-        answer = pipe_out.readline()
-        if not answer:
+        answer = self._client.ask(do, **details)
+        if answer is None:
             raise Stuck(f"The client ended: {self._client.last_words()}")
-        found: dict[str, Any] = json.loads(answer)
-        return found
+        return answer
 
     def done(self) -> int:
         """How many tasks have a durable record of their success."""
@@ -129,7 +122,8 @@ class Stand:
 
     # Its beginning.
 
-    def _start(self, name: str, arguments: list[str], *, talks: bool = False) -> Process:
+    def start(self, name: str, arguments: list[str], *, talks: bool = False) -> Process:
+        """A process of the runner's environment and project; who starts it stops it."""
         environment = {
             "DJANGO_SETTINGS_MODULE": f"benchmarks.projects.{self.runner.project}.settings",
             "BENCH_REDIS": self.house.valkey.url,

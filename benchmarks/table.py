@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from benchmarks.measures.frames import WATCHERS
 from benchmarks.results import Results, Spread
 
 __all__ = ["report"]
@@ -13,7 +14,8 @@ Cell = Callable[[str], str]
 
 def report(results: Results, about: dict[str, str]) -> str:
     """All tables for which there are numbers, what failed, and what the names mean."""
-    parts = [draw(results) for draw in (_drain, _naps, _enqueue, _latency, _memory, _sqlite, _held)]
+    tables = (_drain, _naps, _enqueue, _latency, _memory, _overhead, _frames, _sockets, _sqlite, _held, _admin)
+    parts = [draw(results) for draw in tables]
     parts += [_failures(results), _names(results, about)]
     return "\n\n".join(part for part in parts if part)
 
@@ -75,6 +77,41 @@ def _memory(results: Results) -> str:
     return _table("Memory of all worker processes", results.runners("memory"), columns)
 
 
+def _overhead(results: Results) -> str:
+    columns = {
+        "calls/s": lambda name: _middle(results.spread(name, "overhead", "calls"), 0),
+        "slower % (CPU)": lambda name: _all(results.spread(name, "overhead", "cpu"), 1),
+        "slower % (clock)": lambda name: _all(results.spread(name, "overhead", "clock"), 1),
+        "messages/s": lambda name: _middle(results.spread(name, "overhead", "messages"), 1),
+        "row updates/s": lambda name: _middle(results.spread(name, "overhead", "rows"), 1),
+    }
+    return _table("A task that tells its progress at every step of 100 µs", results.runners("overhead"), columns)
+
+
+def _frames(results: Results) -> str:
+    columns: dict[str, Cell] = {
+        f"{count} watching: {name} ms": lambda runner, key=f"{name}_{count}": _all(
+            results.spread(runner, "frames", key), 1
+        )
+        for count in WATCHERS
+        for name in ("p50", "p95")
+    }
+    columns["server CPU µs/frame, 500"] = lambda runner: _middle(results.spread(runner, "frames", "cpu_500"), 0)
+    title = "Progress call to frame in the client, all watching one task"
+    return _table(title, results.runners("frames"), columns)
+
+
+def _sockets(results: Results) -> str:
+    columns = {
+        "sockets": lambda name: _middle(results.spread(name, "sockets", "sockets"), 0),
+        "RSS before MB": lambda name: _all(results.spread(name, "sockets", "before"), 0),
+        "RSS with them MB": lambda name: _all(results.spread(name, "sockets", "rss"), 0),
+        "kB a socket": lambda name: _all(results.spread(name, "sockets", "each"), 0),
+        "% of a core": lambda name: _all(results.spread(name, "sockets", "cpu"), 1),
+    }
+    return _table("Idle sockets on one ASGI process, each with a task of its own", results.runners("sockets"), columns)
+
+
 def _sqlite(results: Results) -> str:
     columns = {
         "drain/s": lambda name: _all(results.spread(name, "sqlite", "rate"), 0),
@@ -96,6 +133,16 @@ def _held(results: Results) -> str:
     return _table(title, results.runners("held"), columns)
 
 
+def _admin(results: Results) -> str:
+    columns = {
+        "SQL": lambda name: _middle(results.spread(name, "admin", "queries"), 0),
+        "slowest SQL ms": lambda name: _middle(results.spread(name, "admin", "slowest"), 1),
+        "request ms": lambda name: _middle(results.spread(name, "admin", "whole"), 0),
+        "of it CPU of the process": lambda name: _middle(results.spread(name, "admin", "cpu"), 0),
+    }
+    return _table("Admin pages, session and user included, least of five", results.runners("admin"), columns, "page")
+
+
 def _rate(results: Results, measure: str) -> dict[str, Cell]:
     return {
         "rounds": lambda name: str(len(results.numbers[name][measure])),
@@ -113,10 +160,10 @@ def _names(results: Results, about: dict[str, str]) -> str:
     return _table("Names", [name for name in about if name in results.numbers], {"is": lambda name: about[name]})
 
 
-def _table(title: str, runners: Sequence[str], columns: dict[str, Cell]) -> str:
+def _table(title: str, runners: Sequence[str], columns: dict[str, Cell], what: str = "runner") -> str:
     if not runners:
         return ""
-    head = ["runner", *columns]
+    head = [what, *columns]
     rows = [[name, *(cell(name) for cell in columns.values())] for name in runners]
     lines = [head, ["---"] * len(head), *rows]
     return f"### {title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)

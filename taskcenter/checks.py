@@ -15,8 +15,12 @@ from django.utils.module_loading import import_string
 from .conf import get_settings, redis_queues, unknown_keys
 from .definitions import backend_alias, find, known_names
 from .exceptions import ConfigurationError
+from .rq_pages import unguarded
 
-__all__ = ["check_taskcenter"]
+__all__ = ["check_rq_pages", "check_taskcenter"]
+
+SHOWN = 3
+"""Addresses that a warning names."""
 
 
 @register(Tags.compatibility)
@@ -92,3 +96,23 @@ def _check_databases() -> Iterator[CheckMessage]:
                 hint='DATABASES["default"]["OPTIONS"] = {"transaction_mode": "IMMEDIATE", "timeout": 20}',
                 id="taskcenter.W003",
             )
+
+
+@register(Tags.urls)
+def check_rq_pages(**_: Any) -> list[CheckMessage]:
+    """Only with the addresses of a site that has any; a worker needs none."""
+    if not getattr(settings, "ROOT_URLCONF", None) or not apps.is_installed("django_rq"):
+        return []
+    bare = unguarded()
+    if not bare:
+        return []
+    shown = ", ".join(f"/{address}" for address in bare[:SHOWN]) + (
+        f" and {len(bare) - SHOWN} more" if bare[SHOWN:] else ""
+    )
+    return [
+        checks.Warning(
+            f"Any staff user may empty queues and delete jobs on django-rq's pages: {shown}.",
+            hint='Use include("taskcenter.urls_rq") in the place of include("django_rq.urls"); see docs/operations.md.',
+            id="taskcenter.W004",
+        )
+    ]

@@ -70,6 +70,18 @@ class Settings:
     """A waiting task whose definition no worker knows is failed after so long."""
     FOREIGN_JOBS: Literal["refuse", "run"] = "refuse"
     """What to do with RQ jobs that are not our pointers."""
+    MASK: tuple[str, ...] = (
+        "passw",
+        "pwd",
+        "secret",
+        "token",
+        "api_key",
+        "private_key",
+        "authorization",
+        "credential",
+        "cookie",
+    )
+    """A value whose key has one of these words in it is never shown; case, "_" and "-" do not count."""
     extra: dict[str, Any] = field(default_factory=dict, repr=False)
     """Unknown keys, kept for the system check that names them."""
 
@@ -85,8 +97,8 @@ def get_settings() -> Settings:
         raise ConfigurationError("TASKCENTER must be a dict of settings.")
     names = {item.name for item in fields(Settings)} - {"extra"}
     known = {key: value for key, value in given.items() if key in names}
-    if "TASK_MODULES" in known:
-        known["TASK_MODULES"] = tuple(known["TASK_MODULES"])
+    for name in {"TASK_MODULES", "MASK"} & known.keys():
+        known[name] = tuple(known[name])
     return _validated(Settings(**known, extra={key: given[key] for key in given.keys() - names}))
 
 
@@ -124,6 +136,8 @@ def _validated(values: Settings) -> Settings:
             "TASKCENTER['STALE_AFTER'] must be at least twice TASKCENTER['HEARTBEAT'], "
             "or living workers are taken for dead."
         )
+    if not all(isinstance(word, str) and len(word) > 1 for word in values.MASK):
+        raise ConfigurationError("TASKCENTER['MASK'] must be a list of words.")
     if values.FOREIGN_JOBS not in {"refuse", "run"}:
         raise ConfigurationError("TASKCENTER['FOREIGN_JOBS'] must be 'refuse' or 'run'.")
     return values

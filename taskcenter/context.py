@@ -9,12 +9,12 @@ from typing import Any, Protocol, TypeVar, cast
 from django.db import transaction
 
 from . import reports
-from .compat import DjangoTaskContext
+from .compat import DjangoTaskContext, after_commit
 from .conf import get_settings
 from .exceptions import Cancelled, HandedBack, Snoozed
 from .models import Checkpoint, Task, TaskEvent
 from .payload import checked
-from .progress import TaskProgress
+from .progress import TaskProgress, announce_line
 
 __all__ = ["Listener", "TaskContext"]
 
@@ -93,6 +93,7 @@ class TaskContext(DjangoTaskContext):
                 data=data,
                 worker_id=self.row.worker_id,
             )
+            after_commit(announce_line, self.row.id)
 
     def checkpoint(self, key: str, function: Callable[[], T]) -> T:
         """The JSON value of `function()`, computed once for all attempts of this task."""

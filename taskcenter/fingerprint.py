@@ -21,7 +21,7 @@ from pathlib import Path
 from traceback import walk_tb
 from types import FrameType, TracebackType
 
-__all__ = ["LENGTH", "fingerprint", "normalised", "place_of"]
+__all__ = ["LENGTH", "fingerprint", "is_own_file", "normalised", "place_of"]
 
 LENGTH = 32
 """Characters of a fingerprint, all of them hex."""
@@ -31,7 +31,9 @@ COMPARED = 300
 """Characters of a normalised message that count."""
 
 _STDLIB = f"{Path(os.__file__).parent}{os.sep}"
-_LIBRARIES = re.compile(r"[/\\](?:site|dist)-packages[/\\]")
+_TASKCENTER = f"{Path(__file__).parent}{os.sep}"
+# A traceback may come from another machine, whose Python lies elsewhere.
+_LIBRARIES = re.compile(r"[/\\](?:site|dist)-packages[/\\]|[/\\]lib[/\\]python3\.\d+[/\\]")
 
 _QUOTED = re.compile(
     r"""(?<![\w\\])'(?:\\.|[^'\\\n]|(?<=\w)'(?=\w))*'(?!\w)"""  # an apostrophe within a word is no quote
@@ -94,11 +96,13 @@ def place_of(trace: TracebackType | None, definition: str = "") -> str:
     return f"{_module(chosen)}.{_function(chosen)}" if chosen else ""
 
 
+def is_own_file(file: str) -> bool:
+    """Whether neither Python nor a library nor TaskCenter brought it."""
+    return not (file.startswith(("<", _STDLIB, _TASKCENTER)) or _LIBRARIES.search(file))
+
+
 def _is_own(frame: FrameType) -> bool:
-    file = frame.f_code.co_filename
-    if file.startswith(("<", _STDLIB)) or _LIBRARIES.search(file):
-        return False
-    return _module(frame).partition(".")[0] != __name__.partition(".")[0]
+    return is_own_file(frame.f_code.co_filename) and _module(frame).partition(".")[0] != __name__.partition(".")[0]
 
 
 def _module(frame: FrameType) -> str:

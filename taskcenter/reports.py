@@ -17,6 +17,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.template.loader import render_to_string
 
+from . import sheets
 from .charts import ChartError, chart_from_dict
 from .conf import get_settings
 from .models import Report, Task
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Sections",
+    "as_csv",
     "as_html",
     "as_json",
     "body_template",
@@ -130,6 +132,11 @@ def as_json(report: Report) -> bytes:
     """The report's data as the task gave it, in UTF-8."""
     text = json.dumps(report.data, ensure_ascii=False, indent=2, allow_nan=False)
     return text.encode("utf-8", "replace") + b"\n"
+
+
+def as_csv(report: Report) -> bytes:
+    """Every table of the report, and the values behind every chart."""
+    return sheets.as_csv(report.title, report.data)
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from typing import Any
 
 from .states import FINAL, State
 
-__all__ = ["Case", "Rule", "Ruling", "Tally", "cancel_rule", "recover_rule", "retry_rule"]
+__all__ = ["Case", "Rule", "Ruling", "Tally", "cancel_rule", "delete_rule", "recover_rule", "retry_rule"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,13 @@ def recover_rule(case: Case) -> Ruling:
         case State.BLOCKED:
             return Ruling(why="it waits for its parents")
     return Ruling(why="it waits for its time to come")
+
+
+def delete_rule(case: Case) -> Ruling:
+    """A live one may be running at this moment."""
+    if case.state in FINAL:
+        return Ruling("deleted")
+    return Ruling(why=f"it is {case.state}; cancel it first")
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ from django.db import DatabaseError, InterfaceError, close_old_connections, conn
 from django.utils import timezone
 from rq_scheduler import Scheduler
 
-from . import reports
+from . import minutes, reports
 from .conf import get_settings, redis_queues
 from .models import Duty, FailureGroup
 from .models.clock import Steps
@@ -53,10 +53,11 @@ def dispatch() -> str:
 
 
 def clean_up() -> str:
-    """Delete finished tasks, reports and failure groups past their retention, and orphaned pointers."""
+    """Delete finished tasks, reports, failure groups and counts past their retention, and orphaned pointers."""
     now, age = timezone.now(), get_settings().TASK_RETENTION
     tasks = sum(TaskQueue(name).cleanup_old_tasks() for name in redis_queues())
     groups = FailureGroup.objects.forget(now - age) if age is not None else 0
+    minutes.forget(now)
     orphans = TaskRecovery().delete_orphans()
     return f"{tasks} tasks, {reports.expire(now)} reports, {groups} failure groups and {orphans} pointers deleted"
 
@@ -64,6 +65,7 @@ def clean_up() -> str:
 DUTIES: dict[str, tuple[Callable[[], str], Callable[[datetime], datetime]]] = {
     "dispatch": (dispatch, next_minute),
     "clean-up": (clean_up, next_midnight),
+    minutes.DUTY: (minutes.roll_up, next_minute),
 }
 """Name: what to do, and when it is due after a given time."""
 

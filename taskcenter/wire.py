@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 from functools import cache
 from typing import Any, TypeVar
 from uuid import UUID
@@ -19,6 +20,7 @@ import redis
 import redis.asyncio
 from django.core.signals import setting_changed
 from django.dispatch import receiver
+from django.utils import timezone
 from django_rq.connection_utils import get_redis_connection
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -28,6 +30,7 @@ from .exceptions import ConfigurationError, UnknownQueue
 
 __all__ = [
     "async_client",
+    "away_since",
     "blocking_client",
     "first_queue",
     "notice_channel",
@@ -146,6 +149,7 @@ class _Breaker:
 
     def __init__(self) -> None:
         self._again_at = 0.0
+        self.since: datetime | None = None
         self._lock = threading.Lock()
 
     def allows(self) -> bool:
@@ -156,9 +160,13 @@ class _Breaker:
             if self.allows():
                 logger.warning("Redis does not answer, pausing for %g s: %s", PAUSE, error)
             self._again_at = time.monotonic() + PAUSE
+            self.since = self.since or timezone.now()
+
+    def answered(self) -> None:
+        self.since = None
 
     def reset(self) -> None:
-        self._again_at = 0.0
+        self._again_at, self.since = 0.0, None
 
 
 _breaker = _Breaker()
@@ -169,15 +177,22 @@ def redis_is_trusted() -> bool:
     return _breaker.allows()
 
 
+def away_since() -> datetime | None:
+    """Since when Redis has not answered this process; None when it did when last asked."""
+    return _breaker.since
+
+
 def try_redis(action: Callable[[redis.Redis], T], *, queue: str | None = None) -> T | None:
     """Do one short thing with Redis; None when it is away. Never raises for an outage."""
     if not _breaker.allows():
         return None
     try:
-        return action(quick_client(queue))
+        answer = action(quick_client(queue))
     except UNREACHABLE as error:
         _breaker.trip(error)
         return None
+    _breaker.answered()
+    return answer
 
 
 @receiver(setting_changed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django import template
@@ -10,7 +11,7 @@ __all__ = ["register"]
 
 register = template.Library()
 
-MILLION = 1_000_000
+TEN, MILLION = 10, 1_000_000
 SEVERITIES = {"high": "Fix first", "medium": "Look at it", "low": "Minor", "info": "Good to know"}
 
 
@@ -27,6 +28,18 @@ def number(value: Any) -> str:
         case float():
             return f"{value:,.0f}" if abs(value) >= MILLION else f"{value:,.6g}"
     return str(value)
+
+
+@register.filter
+def span(value: timedelta | None) -> str:
+    """0.4 s, 12 s, 3 min 20 s; nothing for nothing."""
+    if value is None:
+        return ""
+    seconds = value.total_seconds()
+    if seconds < TEN:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 @register.filter

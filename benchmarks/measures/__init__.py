@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-from . import backlog, held, latency, memory, sqlite, statements
+from . import admin, backlog, frames, held, latency, memory, overhead, sockets, sqlite, statements
 
-__all__ = ["ALL", "IN_ROUNDS", "backlog", "held", "latency", "memory", "sqlite", "statements"]
+__all__ = [
+    "ALL",
+    "IN_ROUNDS",
+    "LIVE",
+    "admin",
+    "backlog",
+    "frames",
+    "held",
+    "latency",
+    "memory",
+    "overhead",
+    "sockets",
+    "sqlite",
+    "statements",
+]
 
 IN_ROUNDS = ("latency", "memory", "statements", "naps", "drain", "enqueue")
 """Measured on every runner in every round, in this order."""
 
-ALL = (*IN_ROUNDS, "sqlite", "held")
-"""The last two are asked of TaskCenter alone, after the rounds."""
+LIVE = ("overhead", "frames", "sockets")
+"""What it costs to watch."""
+
+ALL = (*IN_ROUNDS, *LIVE, "sqlite", "held", "admin")
+"""Those after IN_ROUNDS are asked of TaskCenter alone, after the rounds."""

@@ -25,6 +25,10 @@ def one_by_one(tasks: ModuleType, kind: str, count: int) -> dict[str, Any]:
     return _timed(work)
 
 
+def one(tasks: ModuleType, kind: str, number: int) -> dict[str, Any]:
+    return _timed(lambda: tasks.enqueue(kind, number))
+
+
 def in_bulk(tasks: ModuleType, kind: str, count: int) -> dict[str, Any]:
     def work() -> None:
         for start in range(0, count, CHUNK):
@@ -53,13 +57,18 @@ def mixed(tasks: ModuleType, count: int, every: int) -> dict[str, Any]:
     return _timed(work)
 
 
+def sign_in(tasks: ModuleType) -> dict[str, Any]:
+    """The key of a session, for who watches."""
+    return {"session": tasks.session()}
+
+
 def _timed(work: Callable[[], None]) -> dict[str, Any]:
     begun, used = time.monotonic(), time.process_time()
     work()
     return {"seconds": time.monotonic() - begun, "cpu": time.process_time() - used}
 
 
-ACTIONS = {action.__name__: action for action in (one_by_one, in_bulk, paced, mixed)}
+ACTIONS = {action.__name__: action for action in (one_by_one, one, in_bulk, paced, mixed, sign_in)}
 
 
 def main() -> None:

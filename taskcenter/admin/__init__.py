@@ -7,15 +7,34 @@
     verbs        retry, cancel, recover: who may, when it makes sense, what came of it
     confirm      the confirmation page that objects and actions share
     failures     what failed alike, and its redrive
-    queues, records   queues to pause; reports, workers and duties to look at
+    queues, workers, records   queues to pause; workers, reports, notifications and duties to look at
+    dashboard    its page ── board: one look at everything ── attention, tiles, history: its parts
+    rq           django-rq's own pages, guarded
 
 A site with an admin theme registers a class of its own:
 `class TaskAdmin(TaskAdminMixin, ThemeModelAdmin)`.
 """
 
+from django.apps import apps
+
+from .dashboard import DashboardAdmin
 from .failures import FailureGroupAdmin
 from .queues import QueueAdmin
-from .records import DutyAdmin, ReportAdmin, WorkerAdmin
+from .records import DutyAdmin, NotificationAdmin, ReportAdmin
 from .tasks import TaskAdmin, TaskAdminMixin
+from .workers import WorkerAdmin
 
-__all__ = ["DutyAdmin", "FailureGroupAdmin", "QueueAdmin", "ReportAdmin", "TaskAdmin", "TaskAdminMixin", "WorkerAdmin"]
+__all__ = [
+    "DashboardAdmin",
+    "DutyAdmin",
+    "FailureGroupAdmin",
+    "NotificationAdmin",
+    "QueueAdmin",
+    "ReportAdmin",
+    "TaskAdmin",
+    "TaskAdminMixin",
+    "WorkerAdmin",
+]
+
+if apps.is_installed("django_rq"):  # else a system check says so, if it gets that far
+    from . import rq  # noqa: F401 registers itself

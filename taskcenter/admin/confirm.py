@@ -29,9 +29,11 @@ if TYPE_CHECKING:
 
     from django.http import HttpRequest
 
+    from taskcenter.lifecycle import Outcome
     from taskcenter.models import Task, TaskQuerySet
     from taskcenter.operations import Verb
 
+    from .pages import TaskPages
     from .tasks import TaskAdminMixin
 
 __all__ = ["Question", "carry_out_many", "carry_out_one", "confirmation", "once_of", "posted_selection", "reason_of"]
@@ -40,7 +42,7 @@ SHOWN = 20
 LOOKED_AT = 1000
 """Tasks among which those to be shown are looked for."""
 REASON_LENGTH = 500
-NO_REASON = "Say why: the reason is kept in the history."
+NO_REASON = "Say why: the reason is kept."
 _ONCE = re.compile(r"[0-9a-z-]{1,64}")
 
 
@@ -70,9 +72,7 @@ class Question:
         return f"rev-{self.single.rev}" if self.single else operations.new_once()
 
 
-def confirmation(
-    request: HttpRequest, model_admin: TaskAdminMixin, asked: Question, *, error: str = ""
-) -> TemplateResponse:
+def confirmation(request: HttpRequest, model_admin: TaskPages, asked: Question, *, error: str = "") -> TemplateResponse:
     """The page that asks; its form goes to the address of the task, or of many."""
     count = asked.tally.changed
     fitting, skipped = _examples(asked)
@@ -103,14 +103,16 @@ def confirmation(
     return TemplateResponse(request, "admin/taskcenter/task/confirm.html", context)
 
 
-def carry_out_one(request: HttpRequest, verb: Verb, task: Task) -> None:
+def carry_out_one(request: HttpRequest, verb: Verb, task: Task) -> Outcome:
     """Do it and say how it went. The move decides: a double click is answered and harmless."""
     reason = reason_of(request)
     with transaction.atomic():
         outcome = verb.run(task.pk, actor=request.user, reason=reason, once=once_of(request))
         if outcome.moved:
-            operations.log_one(request.user, task, f"{verb.label}: {outcome.text} {reason}".strip())
+            text = f"{verb.label}: {outcome.text} {reason}".strip()
+            operations.log_one(request.user, task, text, is_gone=verb.name == "delete")
     messages.add_message(request, messages.SUCCESS if outcome.moved else messages.WARNING, outcome.text)
+    return outcome
 
 
 def carry_out_many(request: HttpRequest, model_admin: TaskAdminMixin, asked: Question) -> Task | None:

@@ -4,19 +4,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils import timezone
+from django.utils.html import format_html
 
 from taskcenter.conf import redis_queues
-from taskcenter.models import Queue, Task
+from taskcenter.models import Queue, Worker
+from taskcenter.models.lines import lines, written
+from taskcenter.models.queue import REASON_LENGTH
 from taskcenter.queues import MOST_RUNNING, TaskQueue
 from taskcenter.states import State
 
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
 
     from django.db.models import QuerySet
     from django.urls import URLPattern
+    from django.utils.safestring import SafeString
 
 __all__ = ["QueueAdmin"]
 
@@ -39,10 +45,23 @@ class LimitForm(forms.ModelForm):
         label="Most running at once",
         help_text="Empty: any number. To stop the queue, pause it.",
     )
+    reason = forms.CharField(required=False, max_length=REASON_LENGTH, help_text="Kept in the history of the queue.")
 
     class Meta:
         model = Queue
         fields = ("max_running",)
+
+
+class QueueChangeList(ChangeList):
+    """One page of queues, each with its line and its workers: three queries for all."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        queues, alive = list(self.result_list), Worker.objects.alive().values_list("queues", flat=True)
+        serving = Counter(name for names in alive for name in names)
+        for queue, line in zip(queues, lines(queue.name for queue in queues), strict=True):
+            queue.line, queue.workers = line, serving[queue.name]
+        self.result_list = queues
 
 
 @admin.register(Queue)
@@ -52,9 +71,12 @@ class QueueAdmin(admin.ModelAdmin):
     Only queues that settings name are written to, by the verbs of TaskQueue.
     """
 
-    list_display = ("name", "status", "reason", "most_running")
+    list_display = ("name", "status", "waiting", "running", "most_running", "workers", "reason")
+    list_per_page = 50
+    list_max_show_all = 0
+    sortable_by = ()
     form = LimitForm
-    fields = ("name", "max_running")
+    fields = ("name", "max_running", "reason")
     readonly_fields = ("name",)
     actions = ("pause_selected", "resume_selected")
     ordering = ("name",)
@@ -94,8 +116,35 @@ class QueueAdmin(admin.ModelAdmin):
     def most_running(self, queue: Queue) -> int | None:
         return queue.max_running
 
+    @admin.display(description="Waiting")
+    def waiting(self, queue: Queue) -> SafeString | str:
+        return self._number(queue, State.PENDING)
+
+    @admin.display(description="Processing")
+    def running(self, queue: Queue) -> SafeString | str:
+        return self._number(queue, State.PROCESSING)
+
+    @admin.display(description="Workers")
+    def workers(self, queue: Queue) -> str:
+        """Living ones that serve it."""
+        return str(getattr(queue, "workers", 0) or "none")
+
+    def _number(self, queue: Queue, state: State) -> SafeString | str:
+        """Counted to a limit, for all rows of the page at once; it leads to the tasks."""
+        number = written(getattr(queue.line, state)) if hasattr(queue, "line") else ""
+        address = reverse("admin:taskcenter_task_changelist", current_app=self.admin_site.name)
+        return format_html('<a href="{}?{}">{}</a>', address, urlencode({"state": state, "queue": queue.name}), number)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[QueueChangeList]:
+        return QueueChangeList
+
     def save_model(self, request: HttpRequest, obj: Queue, form: Any, change: bool) -> None:
         TaskQueue(obj.name).limit(obj.max_running)
+
+    def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
+        """What it is now, and why."""
+        limit = form.cleaned_data["max_running"] or "any number"
+        return f"Most running at once: {limit}. {form.cleaned_data['reason']}".strip()
 
     @admin.action(description="Pause…", permissions=["pause"])
     def pause_selected(self, request: HttpRequest, queryset: QuerySet[Queue]) -> HttpResponse:
@@ -114,16 +163,24 @@ class QueueAdmin(admin.ModelAdmin):
         return [*ours, *super().get_urls()]
 
     def pause_view(self, request: HttpRequest) -> HttpResponse:
-        return self._carry_out(request, "paused", lambda queue: queue.pause(reason_of(request)))
+        return self._asked(request, "pause", "paused", lambda queue: queue.pause(reason_of(request)))
 
     def resume_view(self, request: HttpRequest) -> HttpResponse:
-        return self._carry_out(request, "resumed", lambda queue: queue.resume(reason_of(request)))
+        return self._asked(request, "resume", "resumed", lambda queue: queue.resume(reason_of(request)))
 
-    def _carry_out(self, request: HttpRequest, done: str, verb: Callable[[TaskQueue], bool]) -> HttpResponse:
+    def _asked(self, request: HttpRequest, verb: str, done: str, act: Callable[[TaskQueue], bool]) -> HttpResponse:
+        """GET asks, POST does."""
         if not self.has_pause_permission(request):
             raise PermissionDenied
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
+        if request.method == "POST":
+            return self._carry_out(request, done, act)
+        names = [name for name in request.GET.getlist("name") if name in redis_queues()]
+        Queue.objects.ensure(set(names) - set(Queue.objects.values_list("name", flat=True)))
+        if not names:
+            raise Http404("Settings name no such queue.")
+        return self._confirmation(request, verb, Queue.objects.filter(name__in=names))
+
+    def _carry_out(self, request: HttpRequest, done: str, verb: Callable[[TaskQueue], bool]) -> HttpResponse:
         names = [name for name in request.POST.getlist("name") if name in redis_queues()]
         if names and done == "paused" and not reason_of(request):
             return self._confirmation(request, "pause", Queue.objects.filter(name__in=names), error=NO_REASON)
@@ -139,17 +196,15 @@ class QueueAdmin(admin.ModelAdmin):
     def _confirmation(
         self, request: HttpRequest, verb: str, queryset: QuerySet[Queue], *, error: str = ""
     ) -> HttpResponse:
-        named = Task.objects.filter(queue__in=queryset.values("name")).order_by()
-        waiting, running = (
-            dict(named.filter(state=state).values_list("queue").annotate(Count("id")))
-            for state in (State.PENDING, State.PROCESSING)
-        )
         context = {
             **self.admin_site.each_context(request),
             "title": f"{verb.capitalize()} queues?",
             "opts": self.opts,
             "verb": verb,
-            "queues": [(queue, waiting.get(queue.name, 0), running.get(queue.name, 0)) for queue in queryset],
+            "queues": [
+                (queue, written(line.pending), written(line.processing))
+                for queue, line in zip(queryset, lines(queue.name for queue in queryset), strict=True)
+            ],
             "error": error,
             "address": reverse(f"admin:taskcenter_queue_{verb}", current_app=self.admin_site.name),
         }

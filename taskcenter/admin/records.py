@@ -1,4 +1,4 @@
-"""Reports, workers and duties in the admin: to look at."""
+"""Reports, notifications and duties in the admin: to look at."""
 
 # ruff: noqa: ARG002 Django hands its hooks more than each of them needs
 
@@ -7,21 +7,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from django.contrib import admin
-from django.db.models import Count, Exists, IntegerField, OuterRef, Subquery
-from django.db.models.functions import Coalesce
+from django.template.defaultfilters import filesizeformat
 from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
-from django.utils.timesince import timesince
 
-from taskcenter.models import Duty, Report, Task, Worker
-from taskcenter.states import State
+from taskcenter import reports
+from taskcenter.models import Duty, Notification, Report, Task
 from taskcenter.views.paging import CappedPaginator
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
-    from django.http import HttpRequest
+    from django.http import HttpRequest, HttpResponse
 
-__all__ = ["DutyAdmin", "ReportAdmin", "WorkerAdmin"]
+__all__ = ["DutyAdmin", "LookOnly", "NotificationAdmin", "ReportAdmin"]
 
 
 class LookOnly:
@@ -37,11 +35,42 @@ class LookOnly:
         css: ClassVar[dict[str, tuple[str, ...]]] = {"all": ("taskcenter/taskcenter.css", "taskcenter/pages.css")}
 
 
+class DraftFilter(admin.SimpleListFilter):
+    title = "attempt"
+    parameter_name = "is_final"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("1", "Finished"), ("0", "Not finished: a draft")]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Report]:
+        rows: QuerySet[Report] = queryset
+        return rows.filter(is_final=self.value() == "1") if self.value() in {"0", "1"} else rows
+
+
+class ReadFilter(admin.SimpleListFilter):
+    title = "whether it was read"
+    parameter_name = "read"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("0", "Unread"), ("1", "Read")]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> QuerySet[Notification]:
+        rows: QuerySet[Notification] = queryset
+        return rows.filter(read_at__isnull=self.value() == "0") if self.value() in {"0", "1"} else rows
+
+
+def _task_link(task: Task | None, site: str) -> str:
+    if task is None:
+        return "deleted"
+    address = reverse("admin:taskcenter_task_change", args=[task.pk], current_app=site)
+    return format_html('<a href="{}">{}</a>', address, task.label)
+
+
 @admin.register(Report)
 class ReportAdmin(LookOnly, admin.ModelAdmin):
-    list_display = ("title", "owner", "task_link", "is_final", "created_at", "page_link")
+    list_display = ("title", "owner", "task_link", "created_at", "size", "page_link")
     list_select_related = ("owner", "task")
-    list_filter = ("is_final",)
+    list_filter = (DraftFilter,)
     list_per_page = 50
     list_max_show_all = 0
     show_full_result_count = False
@@ -51,18 +80,34 @@ class ReportAdmin(LookOnly, admin.ModelAdmin):
     search_help_text = "The start of a report's title."
     sortable_by = ()
     ordering = ("-id",)
-    fields = ("title", "owner", "task_link", "attempt", "is_final", "created_at", "page_link")
+    fields = ("title", "owner", "task_link", "attempt", "is_final", "created_at", "size", "page_link")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Report]:
         blobs = ("data", "task__args", "task__kwargs", "task__result", "task__metadata")
-        return super().get_queryset(request).defer(*blobs)
+        rows: Any = super().get_queryset(request)
+        return cast("QuerySet[Report]", rows.with_size().defer(*blobs))
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        return super().changelist_view(request, {"title": "Reports", **(extra_context or {})})
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Its facts, then the report itself as on the site."""
+        context = dict(extra_context or {})
+        report: Report | None = self.get_object(request, object_id)
+        if report is not None and self.has_view_permission(request, report):
+            body = {"sections": reports.sections(report.data), "body_template": reports.body_template(report.data)}
+            context.update(body, title=report.title, subtitle="", report=report, data=report.data)
+        return super().change_view(request, object_id, form_url, context)
 
     @admin.display(description="Task")
     def task_link(self, report: Report) -> str:
-        if report.task is None:
-            return "deleted"
-        address = reverse("admin:taskcenter_task_change", args=[report.task.pk], current_app=self.admin_site.name)
-        return format_html('<a href="{}">{}</a>', address, report.task.label)
+        return _task_link(report.task, self.admin_site.name)
+
+    @admin.display(description="Size")
+    def size(self, report: Report) -> str:
+        return filesizeformat(report.size)  # type: ignore[attr-defined]
 
     @admin.display(description="Page")
     def page_link(self, report: Report) -> str:
@@ -75,61 +120,28 @@ class ReportAdmin(LookOnly, admin.ModelAdmin):
         return format_html('<a href="{}">Open</a>', address)
 
 
-@admin.register(Worker)
-class WorkerAdmin(LookOnly, admin.ModelAdmin):
-    list_display = ("process", "state", "queue_names", "slots", "running", "heartbeat", "started_at")
+@admin.register(Notification)
+class NotificationAdmin(LookOnly, admin.ModelAdmin):
+    """Who was told what, and whether they have read it."""
+
+    list_display = ("text", "recipient", "kind", "created_at", "read_at")
+    list_select_related = ("recipient",)
+    list_filter = ("kind", ReadFilter)
     list_per_page = 50
     list_max_show_all = 0
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    paginator = CappedPaginator
     sortable_by = ()
-    ordering = ("-started_at",)
-    fields = (
-        "id",
-        "name",
-        "state",
-        "host",
-        "pid",
-        "queue_names",
-        "slots",
-        "running",
-        "started_at",
-        "heartbeat_at",
-        "stopped_at",
-    )
+    ordering = ("-id",)
+    fields = ("text", "recipient", "kind", "channel", "task_link", "attempt", "created_at", "read_at")
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        return super().changelist_view(request, {"title": "Notifications", **(extra_context or {})})
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Worker]:
-        held = Task.objects.filter(state=State.PROCESSING, worker_id=OuterRef("pk")).order_by().values("worker_id")
-        count = Subquery(held.annotate(held=Count("id")).values("held"), output_field=IntegerField())
-        alive = Exists(Worker.objects.alive().filter(pk=OuterRef("pk")))
-        workers: Any = super().get_queryset(request).annotate(held=Coalesce(count, 0), alive=alive)
-        return cast("QuerySet[Worker]", workers)
-
-    @admin.display(description="Worker")
-    def process(self, worker: Worker) -> str:
-        return f"{worker.host}:{worker.pid}"
-
-    @admin.display(description="State")
-    def state(self, worker: Worker) -> str:
-        if worker.stopped_at:
-            return format_html('<span class="tc-badge tc-cancelled">{}</span>', "Stopped")
-        name, word = ("completed", "Alive") if worker.alive else ("lost", "Silent")  # type: ignore[attr-defined]
-        return format_html('<span class="tc-badge tc-{}">{}</span>', name, word)
-
-    @admin.display(description="Queues")
-    def queue_names(self, worker: Worker) -> str:
-        return ", ".join(map(str, worker.queues))
-
-    @admin.display(description="Running")
-    def running(self, worker: Worker) -> int:
-        return int(worker.held)  # type: ignore[attr-defined]
-
-    @admin.display(description="Heartbeat")
-    def heartbeat(self, worker: Worker) -> str:
-        at = worker.heartbeat_at
-        return format_html('<time datetime="{}">{} ago</time>', at.isoformat(), timesince(at))
+    @admin.display(description="Task")
+    def task_link(self, notification: Notification) -> str:
+        return _task_link(notification.task, self.admin_site.name)
 
 
 @admin.register(Duty)

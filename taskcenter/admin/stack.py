@@ -9,6 +9,7 @@ from django.core.exceptions import PermissionDenied
 
 from taskcenter import lifecycle
 from taskcenter.models import TaskEvent
+from taskcenter.models.event import STACK_KINDS
 from taskcenter.states import State
 
 from .confirm import reason_of
@@ -17,11 +18,14 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
     from taskcenter.models import Task
+    from taskcenter.views.timeline import Timeline
 
-    from .tasks import TaskAdminMixin
+    from .pages import TaskPages
 
 __all__ = ["ask", "context", "may_ask"]
 
+LOOKED_AT = 10
+"""Questions and answers of a long history among which the newest answer is looked for."""
 PERMISSION = "taskcenter.recover_task"
 """A stack shows code, and asking disturbs what runs: for those who put tasks right."""
 
@@ -31,19 +35,21 @@ def may_ask(request: HttpRequest) -> bool:
     return bool(request.user.has_perm(PERMISSION))
 
 
-def context(request: HttpRequest, task: Task) -> dict[str, Any]:
-    """What the page shows of it: nothing to those who may not ask. Two queries at most."""
+def context(request: HttpRequest, task: Task, history: Timeline, *, lost: bool) -> dict[str, Any]:
+    """What the page shows of it: nothing to those who may not ask. A query only if the history is a long one."""
     if not may_ask(request):
         return {}
-    told = TaskEvent.objects.about_stacks().filter(task_id=task.pk).order_by("-seq")
-    newest = told.first()
+    told = [event for event in reversed(history.events) if event.kind in STACK_KINDS]
+    if not told and history.earlier:
+        told = list(TaskEvent.objects.about_stacks().filter(task_id=task.pk).order_by("-seq")[:LOOKED_AT])
+    newest = told[0] if told else None
     awaits = newest is not None and newest.kind == TaskEvent.Kind.STACK_ASKED and newest.attempt == task.attempt
-    runs = task.state == State.PROCESSING
-    answer = newest if newest is None or newest.kind == TaskEvent.Kind.STACK else told.filter(kind="stack").first()
+    runs = task.state == State.PROCESSING and not lost
+    answer = next((event for event in told if event.kind == TaskEvent.Kind.STACK), None)
     return {"stack": answer, "awaits_stack": awaits and runs, "may_ask_for_stack": runs}
 
 
-def ask(request: HttpRequest, model_admin: TaskAdminMixin, task: Task) -> None:
+def ask(request: HttpRequest, model_admin: TaskPages, task: Task) -> None:
     """Ask, and say what came of it; raises PermissionDenied."""
     if not may_ask(request):
         raise PermissionDenied

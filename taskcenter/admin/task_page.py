@@ -1,92 +1,145 @@
-"""What the page of one task shows beside its progress: what went wrong, facts, attempts, data, history."""
+"""What the page of one task shows: what went wrong first; facts, attempts, data, history."""
 
 from __future__ import annotations
 
-import json
-import re
-from dataclasses import dataclass, replace
-from itertools import groupby
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+
+from django.utils import timezone
 
 from taskcenter import progress
 from taskcenter.explain import Explanation, explain
-from taskcenter.models import Report, Task, TaskEvent, Worker
+from taskcenter.models import Report, Task, Worker
 from taskcenter.states import State
-from taskcenter.views.timeline import duration, timeline, took
+from taskcenter.views.masked import as_text
+from taskcenter.views.timeline import Timeline, duration, timeline, took
+
+from .attempts import Attempt, attempts
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from django.http import HttpRequest
 
-__all__ = ["page_context"]
+    from taskcenter.models import TaskQuerySet
 
-JSON_LIMIT = 8 * 1024
-"""Characters of input or result that the page shows."""
-ATTEMPTS_SHOWN = 20
+__all__ = ["PARTS", "page_context", "part_of"]
 
-_SECRET = re.compile(r"passw|secret|token|api_?key|credential|authorization", re.IGNORECASE)
-
-_ENDINGS = frozenset(
-    {
-        TaskEvent.Kind.FAILED,
-        TaskEvent.Kind.TIMED_OUT,
-        TaskEvent.Kind.CRASHED,
-        TaskEvent.Kind.SNOOZED,
-        TaskEvent.Kind.HANDED_BACK,
-    }
-)
-
-_TONES: dict[str, str] = {
-    TaskEvent.Kind.CRASHED: "lost",
-    TaskEvent.Kind.SNOOZED: "scheduled",
-    TaskEvent.Kind.HANDED_BACK: "pending",
-}
+SHOWN = 8 * 1024
+"""Characters of input or result that the page shows; all of it is there to download."""
+ALIKE = 99
+"""Tasks that failed alike are counted no further."""
+LEVELS = (("", "All"), ("warning", "Warnings and errors"), ("error", "Errors"))
+PARTS = {"input": "Input", "result": "Result", "metadata": "Metadata"}
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
-    """One attempt, as far as its ending was told."""
+class Part:
+    """JSON of the row, masked and cut."""
 
-    number: int
-    word: str
-    tone: str
-    at: datetime | None
-    text: str = ""
-    traceback: str = ""
-    worker_id: Any = None
-    is_open: bool = False
-    """The newest one that went wrong: its error is shown unfolded."""
+    name: str
+    label: str
+    text: str
+    left_out: str
 
 
-def page_context(task: Task, user: Any) -> dict[str, Any]:
-    """Everything the template of a task's page names. Eight queries at most, and those of explain()."""
-    snapshot = progress.snapshots(Task.objects.filter(pk=task.pk))[0]
-    worker = Worker.objects.filter(pk=task.worker_id).first() if task.worker_id else None
+def page_context(request: HttpRequest, task: Task, seen: TaskQuerySet) -> dict[str, Any]:
+    """Everything the template names. `seen` are the tasks this person may see. Six queries, and those of explain()."""
+    snapshot = progress.snapshots([task])[0]
+    history = timeline(task)
+    tries = attempts(task, history)
+    is_lost = not snapshot.worker_alive
     return {
         "task": task,
         "snapshot": snapshot,
-        "worker": worker,
-        "is_lost": not snapshot.worker_alive,
-        "explanation": _explained(task, user),
+        "is_live": not task.is_final,
+        "worker": Worker.objects.filter(pk=task.worker_id).first() if task.worker_id else None,
+        "is_lost": is_lost,
+        "wrong": _wrong(task, tries),
+        "alike": _alike(task, seen),
+        "explanation": _explained(task, request.user, is_lost=is_lost),
         "facts": [(name, value) for name, value in _facts(task) if value not in {None, ""}],
-        "attempts": _attempts(task),
-        "report": Report.objects.defer("data").newest_of(task.pk),
-        "input": _shown({"args": task.args, "kwargs": task.kwargs}) if task.args or task.kwargs else "",
-        "result": _shown(task.result) if task.result is not None else "",
-        "metadata": _shown(task.metadata) if task.metadata else "",
-        "timeline": timeline(task),
+        "attempts": tries,
+        "report": _report(snapshot),
+        "parts": [part for name in PARTS if (part := _part(task, name))],
+        "timeline": _timeline(request, task, history),
+        "history": history,
+        "level": request.GET.get("level", ""),
+        "levels": LEVELS,
         "took": took(task),
-        "show_traceback": True,
+        "waited": _waited(task),
     }
 
 
-def _explained(task: Task, user: Any) -> Explanation | None:
+def part_of(task: Task, name: str) -> Any:
+    """That JSON of the row; None where there is none."""
+    match name:
+        case "input":
+            return {"args": task.args, "kwargs": task.kwargs} if task.args or task.kwargs else None
+        case "result":
+            return task.result
+        case "metadata":
+            return task.metadata or None
+    return None
+
+
+def _part(task: Task, name: str) -> Part | None:
+    value = part_of(task, name)
+    if value is None:
+        return None
+    text = as_text(value)
+    left_out = f"{len(text) - SHOWN:,}" if len(text) > SHOWN else ""
+    return Part(name, PARTS[name], text[:SHOWN], left_out)
+
+
+def _wrong(task: Task, tries: list[Attempt]) -> Attempt | None:
+    """The attempt whose error the row tells of."""
+    is_shown = bool(task.error_message or task.error_type) and task.state in {State.FAILED, State.SCHEDULED}
+    return next((one for one in tries if one.is_open), None) if is_shown else None
+
+
+def _alike(task: Task, seen: TaskQuerySet) -> int:
+    """How many others are failed now for the same reason, and since a day at most."""
+    if task.state != State.FAILED or not task.fingerprint:
+        return 0
+    day = timezone.now() - timedelta(days=1)
+    others = seen.failed_like(task.fingerprint).failed_since(day).exclude(pk=task.pk)
+    return others.order_by()[: ALIKE + 1].count()
+
+
+def _explained(task: Task, user: Any, *, is_lost: bool) -> Explanation | None:
     """Why it is not running; None when it is, or is over."""
-    found = None if task.is_final else explain(task, user=user)
-    return None if found is None or found.is_running else found
+    if task.is_final or (task.state == State.PROCESSING and not is_lost):
+        return None
+    found = explain(task, user=user)
+    return None if found.is_running else found
+
+
+def _report(snapshot: progress.Snapshot) -> dict[str, Any] | None:
+    """Title, opening and key numbers of the newest report. Who sees the task sees it."""
+    if snapshot.report is None:
+        return None
+    report: Any = Report.objects.in_short().get(pk=snapshot.report[0])
+    summary, facts = report.summary, report.facts if isinstance(report.facts, dict) else {}
+    if isinstance(summary, dict):
+        tiles = [tile for tile in summary.get("tiles", ()) if isinstance(tile, dict)]
+        facts = facts or {tile.get("label"): tile.get("value") for tile in tiles}
+        summary = summary.get("headline", "")
+    return {"pk": report.pk, "title": report.title, "summary": summary or "", "facts": list(facts.items())[:6]}
+
+
+def _timeline(request: HttpRequest, task: Task, history: Timeline) -> Timeline:
+    """The whole history, or what the address narrows it to."""
+    level, before = request.GET.get("level", ""), request.GET.get("before", "")
+    if not level and not before:
+        return history
+    return timeline(task, level=level, before=int(before) if before.isdecimal() and len(before) < 10 else 0)  # noqa: PLR2004 fits the column
+
+
+def _waited(task: Task) -> str:
+    return duration((task.started_at - task.created_at).total_seconds()) if task.started_at else ""
 
 
 def _facts(task: Task) -> list[tuple[str, Any]]:
-    waited = (task.started_at - task.created_at).total_seconds() if task.started_at else None
     return [
         ("Id", task.pk),
         ("Definition", task.definition),
@@ -98,53 +151,13 @@ def _facts(task: Task) -> list[tuple[str, Any]]:
         ("First began", task.started_at),
         ("Latest began", task.attempted_at if task.attempted_at != task.started_at else None),
         ("Finished", task.finished_at),
-        ("Waited", duration(waited) if waited is not None else None),
+        ("Waited", _waited(task)),
         ("Took", took(task)),
         ("Attempt", task.attempt),
         ("Failures", f"{task.failures} of {task.max_attempts}"),
         ("Crashes", f"{task.crashes} of {task.max_crashes}" if task.crashes else None),
         ("Interrupted", task.interrupted or None),
         ("Time limit", duration(task.timeout) if task.timeout else None),
-        ("Parent", task.parent_id),
         ("Tags", ", ".join(map(str, task.tags)) if task.tags else None),
         ("Code version", task.code_version),
     ]
-
-
-def _attempts(task: Task) -> list[Attempt]:
-    """Newest first. What is not told of is the present attempt, which the row itself describes."""
-    ended = task.events.filter(kind__in=_ENDINGS).order_by("-attempt", "-seq")[: ATTEMPTS_SHOWN * 2]
-    told = [_told(next(iter(events))) for _, events in groupby(ended, key=lambda event: event.attempt)]
-    rows = told[:ATTEMPTS_SHOWN]
-    if task.attempt and (not rows or rows[0].number != task.attempt):
-        state = State(task.state)
-        rows.insert(0, Attempt(task.attempt, state.label, str(state), task.finished_at or task.attempted_at))
-    for position, row in enumerate(rows):
-        if row.traceback or row.tone in {"failed", "lost"}:
-            rows[position] = replace(row, is_open=True)
-            break
-    return rows
-
-
-def _told(event: TaskEvent) -> Attempt:
-    traceback = event.data.get("traceback", "") if isinstance(event.data, dict) else ""
-    tone = _TONES.get(event.kind, "failed")
-    word = event.get_kind_display().removeprefix("Attempt ").capitalize()
-    return Attempt(event.attempt, word, tone, event.at, event.text, str(traceback or ""), event.worker_id)
-
-
-def _shown(value: Any) -> str:
-    """Indented JSON with secrets masked, cut at the limit."""
-    text = json.dumps(_masked(value), ensure_ascii=False, indent=2)
-    if len(text) <= JSON_LIMIT:
-        return text
-    return f"{text[:JSON_LIMIT]}\n… cut here; {len(text) - JSON_LIMIT:,} more characters"
-
-
-def _masked(value: Any) -> Any:
-    match value:
-        case dict():
-            return {key: "********" if _SECRET.search(key) else _masked(one) for key, one in value.items()}
-        case list():
-            return [_masked(one) for one in value]
-    return value

@@ -4,38 +4,32 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.forms import Script
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
-from django.urls import path, reverse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect, JsonResponse
+from django.urls import path
 
 from taskcenter import progress
 from taskcenter.models import Task, TaskQuerySet
-from taskcenter.models.narrow import searched
+from taskcenter.models.narrow import narrowed, searched
 from taskcenter.operations import IDS_LIMIT, VERBS, Selection, Verb
 from taskcenter.operations.selection import FILTERS
-from taskcenter.views.paging import CappedPaginator
+from taskcenter.states import Shown
 from taskcenter.views.timeline import took
 
-from . import confirm, stack
-from .filters import DefinitionFilter, QueueFilter, StateFilter
-from .task_list import BLOBS, TaskChangeList, cell
-from .task_page import page_context
+from . import confirm
+from .filters import CreatedFilter, DefinitionFilter, EndedFilter, QueueFilter, ReportFilter, StateFilter
+from .pages import TaskPages
+from .task_list import BLOBS, TaskChangeList, TaskPaginator, cell, newer_than
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from django.urls import URLPattern
     from django.utils.safestring import SafeString
-
-    # What the mixin is mixed into, for the type checker only.
-    Base = admin.ModelAdmin
-else:
-    Base = object
 
 __all__ = ["TaskAdmin", "TaskAdminMixin"]
 
@@ -45,24 +39,24 @@ _OF_THE_PAGE = frozenset({"p", "o", "e", "all", "_facets"})
 _RULES = ("get_queryset", "get_search_results", "list_filter", "may")
 
 
-class TaskAdminMixin(Base):
+class TaskAdminMixin(TaskPages):
     """Everything about tasks but the ModelAdmin itself, so that a themed one can take its place."""
 
     list_display = ("task_cell", "status_cell", "queue_cell", "when_cell", "took_cell")
     list_display_links = None
     sortable_by = ()
-    list_filter = (StateFilter, QueueFilter, DefinitionFilter)
+    list_filter = (StateFilter, QueueFilter, CreatedFilter, EndedFilter, ReportFilter, DefinitionFilter)
     list_select_related = ("owner",)
     list_per_page = 50
     list_max_show_all = 0
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
-    paginator = CappedPaginator
+    paginator = TaskPaginator
     search_fields = ("id",)
-    search_help_text = "A task's id, or the start of its title or its definition."
+    search_help_text = "An id or its start, or the start of a title or a definition."
     ordering = ("-id",)
     fields = ()
-    actions = ("retry_selected", "cancel_selected", "recover_selected")
+    actions = ("retry_selected", "cancel_selected", "recover_selected", "delete_selected")
 
     class Media:
         css: ClassVar[dict[str, tuple[str, ...]]] = {"all": ("taskcenter/taskcenter.css", "taskcenter/pages.css")}
@@ -80,8 +74,7 @@ class TaskAdminMixin(Base):
 
     def has_delete_permission(self, request: HttpRequest, obj: Task | None = None) -> bool:
         """A live task must be cancelled first: a worker may be running it."""
-        allowed: bool = super().has_delete_permission(request, obj)
-        return allowed and (obj is None or obj.is_final)
+        return self.may(request, VERBS["delete"], obj) and (obj is None or obj.is_final)
 
     def has_retry_permission(self, request: HttpRequest, obj: Task | None = None) -> bool:
         return self.may(request, VERBS["retry"], obj)
@@ -91,10 +84,6 @@ class TaskAdminMixin(Base):
 
     def has_recover_permission(self, request: HttpRequest, obj: Task | None = None) -> bool:
         return self.may(request, VERBS["recover"], obj)
-
-    def may(self, request: HttpRequest, verb: Verb, obj: Task | None = None) -> bool:
-        """Whether this person may do that to this task, or to tasks at all. For a subclass to narrow."""
-        return bool(request.user.has_perm(verb.permission))
 
     # The list.
 
@@ -111,6 +100,21 @@ class TaskAdminMixin(Base):
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         term = search_term.strip()
         return (searched(queryset, term) if term else queryset), False
+
+    def get_paginator(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        paginator: Any = super().get_paginator(request, *args, **kwargs)
+        narrowed_by = {name for name, value in request.GET.items() if name not in _OF_THE_PAGE and value}
+        paginator.of_one_line = narrowed_by in ({"queue"}, {"definition"})
+        return paginator
+
+    def newer_view(self, request: HttpRequest, newest: UUID) -> JsonResponse:
+        """How many tasks the list would show above this one, if it were loaded again."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        filters = self._filters(request)
+        rows = self.get_queryset(request)
+        count = 0 if filters is None else newer_than(narrowed(rows, filters), newest)
+        return JsonResponse({"newer": count})
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         context = {"title": "Tasks", **(extra_context or {})}
@@ -148,51 +152,21 @@ class TaskAdminMixin(Base):
     def recover_selected(self, request: HttpRequest, queryset: TaskQuerySet) -> HttpResponse:
         return self._confirm_many(request, VERBS["recover"], queryset)
 
-    # One task.
+    @admin.action(description="Delete…", permissions=["delete"])
+    def delete_selected(self, request: HttpRequest, queryset: TaskQuerySet) -> HttpResponse:
+        """Instead of the admin's own, which would read all of their history to show it."""
+        return self._confirm_many(request, VERBS["delete"], queryset)
+
+    # Many tasks.
 
     def get_urls(self) -> list[URLPattern]:
         """Ours first: the admin's own catch-all would take them for primary keys."""
         wrap = self.admin_site.admin_view
-        ours = [path("bulk/<str:name>/", wrap(self.bulk_view), name="taskcenter_task_bulk")]
-        for name in VERBS:
-            view = wrap(partial(self.verb_view, name=name))
-            ours.append(path(f"<uuid:task_id>/{name}/", view, name=f"taskcenter_task_{name}"))
-        ours.append(path("<uuid:task_id>/stack/", wrap(self.stack_view), name="taskcenter_task_stack"))
+        ours = [
+            path("bulk/<str:name>/", wrap(self.bulk_view), name="taskcenter_task_bulk"),
+            path("newer/<uuid:newest>/", wrap(self.newer_view), name="taskcenter_task_newer"),
+        ]
         return [*ours, *super().get_urls()]
-
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
-    ) -> HttpResponse:
-        context = dict(extra_context or {})
-        task: Task | None = self.get_object(request, object_id)
-        if task is not None and self.has_view_permission(request, task):
-            context.update(
-                page_context(task, request.user), title=task.label, subtitle="", verbs=self._offered(request, task)
-            )
-            context.update(stack.context(request, task), stack_url=self._address("stack", task.pk))
-        return super().change_view(request, object_id, form_url, context)
-
-    def verb_view(self, request: HttpRequest, task_id: UUID, name: str) -> HttpResponse:
-        """GET asks, POST does."""
-        verb = VERBS[name]
-        task = self._task(request, task_id)
-        if not self.may(request, verb, task):
-            raise PermissionDenied
-        if request.method == "POST" and (confirm.reason_of(request) or not verb.needs_reason):
-            confirm.carry_out_one(request, verb, task)
-            return HttpResponseRedirect(self._address("change", task.pk))
-        rows = self.get_queryset(request).filter(pk=task.pk)
-        asked = confirm.Question(verb, Selection.of_ids([task.pk]), rows, single=task)
-        error = confirm.NO_REASON if request.method == "POST" else ""
-        return confirm.confirmation(request, self, asked, error=error)
-
-    def stack_view(self, request: HttpRequest, task_id: UUID) -> HttpResponse:
-        """POST asks the task's worker where it hangs; the answer is on its page."""
-        task = self._task(request, task_id)
-        if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
-        stack.ask(request, self, task)
-        return HttpResponseRedirect(f"{self._address('change', task.pk)}#stack")
 
     def bulk_view(self, request: HttpRequest, name: str) -> HttpResponse:
         """What the confirmation page of a bulk action posts to."""
@@ -231,30 +205,12 @@ class TaskAdminMixin(Base):
     def _filters(self, request: HttpRequest) -> dict[str, str] | None:
         """What the list is narrowed by, if a task can narrow it so again, long after the request."""
         given = {name: str(value) for name, value in request.GET.items() if name not in _OF_THE_PAGE and value}
-        return given if self._is_plain() and given.keys() <= FILTERS else None
+        is_lasting = given.keys() <= FILTERS and given.get("state") != Shown.STALLED
+        return given if self._is_plain() and is_lasting else None
 
     def _is_plain(self) -> bool:
         """Whether nobody has given this class rules of its own for what is listed, and what may be done to it."""
         return all(getattr(type(self), name) is getattr(TaskAdminMixin, name) for name in _RULES)
-
-    def _task(self, request: HttpRequest, task_id: UUID) -> Task:
-        task: Task | None = self.get_queryset(request).select_related("owner").filter(pk=task_id).first()
-        if not self.has_view_permission(request, task):
-            raise PermissionDenied
-        if task is None:
-            raise Http404("There is no such task; finished tasks are deleted after a while.")
-        return task
-
-    def _offered(self, request: HttpRequest, task: Task) -> list[tuple[Verb, str]]:
-        """Buttons: only what is allowed and makes sense now."""
-        return [
-            (verb, self._address(verb.name, task.pk))
-            for verb in VERBS.values()
-            if self.may(request, verb, task) and not verb.why_not(task)
-        ]
-
-    def _address(self, name: str, *args: Any) -> str:
-        return reverse(f"admin:taskcenter_task_{name}", args=args, current_app=self.admin_site.name)
 
 
 @admin.register(Task)

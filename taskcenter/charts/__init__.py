@@ -29,6 +29,7 @@ from .data import (
     chart_from_dict,
 )
 from .figure import render
+from .table import table_of
 
 __all__ = [
     "Bar",
@@ -44,4 +45,5 @@ __all__ = [
     "StackedBar",
     "chart_from_dict",
     "render",
+    "table_of",
 ]

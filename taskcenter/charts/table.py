@@ -43,6 +43,7 @@ def _row(cells: list[str]) -> SafeString:
 
 @singledispatch
 def table_of(chart: Chart) -> Table:
+    """The head and the rows of a chart's values, as text."""
     raise NotImplementedError(type(chart).__name__)
 
 

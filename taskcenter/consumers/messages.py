@@ -12,12 +12,25 @@ from time import monotonic
 from typing import Any
 from uuid import UUID
 
-__all__ = ["MAX_TASKS", "Asked", "Close", "FrameRate", "Refused", "asked_tasks", "parse", "task_key"]
+__all__ = [
+    "MAX_TASKS",
+    "Asked",
+    "AskedHistory",
+    "Close",
+    "FrameRate",
+    "Refused",
+    "asked_history",
+    "asked_tasks",
+    "parse",
+    "task_key",
+]
 
 MAX_TASKS = 200
 """Tasks that one socket may follow."""
 MAX_FRAME = 64 * 1024
-"""Characters of one frame; 200 tasks with tokens take a quarter of it."""
+"""Characters of one frame; 200 tasks with passes take half of it."""
+LAST_LINE = 2**31 - 1
+"""The highest number that a line of history can have."""
 MAX_FRAMES, FRAME_WINDOW = 300, 10.0
 """So many frames in so many seconds: 200 tasks may end, and be unsubscribed one by one, in one moment."""
 
@@ -44,10 +57,19 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One task of a subscribe frame: its id as written, and the rev that the page has already."""
+    """One task of a subscribe frame: its id as written, the rev that the page has already, and a pass."""
 
     id: str
     rev: int | None = None
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AskedHistory:
+    """The task whose history a page wants, and the number of the last line it has."""
+
+    id: str
+    after: int = 0
 
 
 def parse(text: str | None) -> dict[str, Any]:
@@ -76,9 +98,24 @@ def asked_tasks(frame: dict[str, Any]) -> list[Asked]:
     for one in given:
         if not isinstance(one, dict) or not isinstance(one.get("id"), str):
             raise Refused(Close.BAD_FRAME, "Each task must be an object with an id.")
-        rev = one.get("rev")
-        asked[one["id"]] = Asked(one["id"], rev if isinstance(rev, int) else None)
+        rev, token = one.get("rev"), one.get("token")
+        asked[one["id"]] = Asked(
+            one["id"], rev if isinstance(rev, int) else None, token if isinstance(token, str) else ""
+        )
     return list(asked.values())
+
+
+def asked_history(frame: dict[str, Any]) -> AskedHistory | None:
+    """The `events` of a subscribe frame, if it has any; raises Refused."""
+    given = frame.get("events")
+    if given is None:
+        return None
+    if not isinstance(given, dict) or not isinstance(given.get("id"), str):
+        raise Refused(Close.BAD_FRAME, "events must be an object with an id.")
+    after = given.get("after", 0)
+    if not isinstance(after, int) or not 0 <= after <= LAST_LINE:
+        raise Refused(Close.BAD_FRAME, "after must be the number of a line.")
+    return AskedHistory(given["id"], after)
 
 
 def task_key(given: str) -> str | None:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from time import monotonic
 from typing import Any
 
@@ -15,12 +15,25 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.utils import timezone
 
 from taskcenter.models import Notification
-from taskcenter.progress import Snapshot, Viewer, snapshots, visible
+from taskcenter.progress import Snapshot
 from taskcenter.relay import Inbox, Relay, relay
 from taskcenter.states import State
 from taskcenter.wire import notice_channel, progress_channel
 
-from .messages import MAX_TASKS, Asked, Close, FrameRate, Refused, asked_tasks, parse, task_key
+from .following import Following, key_of
+from .history import History
+from .messages import (
+    MAX_TASKS,
+    Asked,
+    AskedHistory,
+    Close,
+    FrameRate,
+    Refused,
+    asked_history,
+    asked_tasks,
+    parse,
+    task_key,
+)
 from .session import current_user
 
 __all__ = ["TaskConsumer"]
@@ -31,21 +44,23 @@ VERSION = 1
 
 
 class TaskConsumer(AsyncWebsocketConsumer):  # type: ignore[misc] # channels ships no types
-    """Follows up to 200 tasks and the person's notices.
+    """Follows up to 200 tasks, the history of one of them, and the person's notices.
 
-    Subscriptions are joined before rows are read, so nothing falls between; what is lost on the way is
-    made good by reading unfinished tasks again every 20 s. What was sent last is remembered per task, so
-    only differences leave.
+    Subscriptions are joined before rows are read, so nothing falls between; what is lost on the way the
+    relay makes good by reading unfinished tasks again every 20 s. What was told last is remembered per task,
+    so only differences leave.
     """
 
     UPDATE_GAP = 0.2
     """Seconds between two update frames."""
     LOOK_AGAIN = 20.0
-    """Seconds between two readings of unfinished tasks."""
+    """Seconds between two looks at whether tasks may still be seen."""
     CHECK_SESSION = 60.0
     """Seconds between two looks at the session."""
     FIRST_WORD = 10.0
     """Seconds in which a page must subscribe."""
+    STUCK = 20.0
+    """Seconds after which a page that takes no frame counts as gone."""
 
     relay: Relay
     inbox: Inbox
@@ -53,15 +68,19 @@ class TaskConsumer(AsyncWebsocketConsumer):  # type: ignore[misc] # channels shi
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Live, and tidy up however it ends: the server may just cancel us."""
         self.tasks: list[asyncio.Task[None]] = []
-        self.sent: dict[str, dict[str, Any]] = {}
-        self.viewer = Viewer()
+        self.life = asyncio.current_task()
+        self.following = Following(scope.get("user"))
+        self.history: History | None = None
         self.rate = FrameRate()
         self.has_subscribed = asyncio.Event()
-        self.is_over = False
+        self.is_over = self.is_stuck = False
         self.relay = relay()
         self.inbox = self.relay.join()
         try:
             await super().__call__(scope, receive, send)
+        except asyncio.CancelledError:
+            if not self.is_stuck:
+                raise
         finally:
             self.is_over = True
             for task in self.tasks:
@@ -69,7 +88,6 @@ class TaskConsumer(AsyncWebsocketConsumer):  # type: ignore[misc] # channels shi
             self.relay.leave(self.inbox)
 
     async def connect(self) -> None:
-        self.user = self.scope.get("user")
         await self.accept()
         await self._say(
             "hello",
@@ -77,7 +95,7 @@ class TaskConsumer(AsyncWebsocketConsumer):  # type: ignore[misc] # channels shi
             now=timezone.now().isoformat(),
             heartbeat=int(self.LOOK_AGAIN),
             max=MAX_TASKS,
-            user=str(self.user.pk) if self._is_signed_in() else None,
+            user=str(self.following.user.pk) if self.following.is_signed_in else None,
         )
         self.tasks = [asyncio.create_task(self._guarded(work)) for work in (self._tell_changes, self._watch_over)]
 
@@ -89,7 +107,7 @@ class TaskConsumer(AsyncWebsocketConsumer):  # type: ignore[misc] # channels shi
             frame = parse(text_data)
             match frame["type"]:
                 case "subscribe":
-                    await self._subscribe(asked_tasks(frame))
+                    await self._subscribe(asked_tasks(frame), asked_history(frame))
                 case "unsubscribe":
                     self._drop(frame.get("ids"))
                 case "ping":
@@ -99,39 +117,47 @@ class TaskConsumer(AsyncWebsocketConsumer):  # type: ignore[misc] # channels shi
             await self._end(refused.code, refused.reason)
         except Exception:
             logger.exception("A socket could not answer")
-            await self._end(Close.BUSY, "The server could not answer.", retry_s=5)
+            # Not all pages in the same moment.
+            await self._end(Close.BUSY, "The server could not answer.", retry_s=random.randint(3, 8))
 
     # What a page asks.
 
-    async def _subscribe(self, asked: list[Asked]) -> None:
+    async def _subscribe(self, asked: list[Asked], history: AskedHistory | None) -> None:
         """Join, then read, then answer."""
-        if not self._is_signed_in():
+        self.following.take_passes(asked)
+        if not (self.following.is_signed_in or self.has_subscribed.is_set() or self.following.holds_passes):
             raise Refused(Close.SIGNED_OUT, "Sign in to follow tasks.")
         keys = {one.id for one in asked if task_key(one.id)}
-        if len(self.sent.keys() | keys) > MAX_TASKS:
+        if len(self.following.told.keys() | keys) > MAX_TASKS:
             raise Refused(Close.TOO_MUCH, f"At most {MAX_TASKS} tasks.")
-        is_first = not self.has_subscribed.is_set()
+        wants_notices = self.following.is_signed_in and not self.has_subscribed.is_set()
         self.has_subscribed.set()
-        notices = [notice_channel(self.user.pk)] if is_first else []
+        notices = [notice_channel(self.following.user.pk)] if wants_notices else []
         await self.relay.watch(self.inbox, [*map(progress_channel, keys), *notices])
-        found = await self._look(keys)
-        # What the relay told while we read may be newer.
-        found.update({key: frame for key, frame in self.sent.items() if _order(frame) > _order(found.get(key, frame))})
-        same = self._unchanged(asked, found)
-        shown = [frame for key, frame in found.items() if key not in same]
-        self.sent.update(found)
-        denied = [one.id for one in asked if one.id not in found]
-        self._forget(denied)
-        self.inbox.wake_for(found)
-        await self._say("snapshot", tasks=shown, same=same, denied=denied)
-        if is_first:
+        await self._answer(asked, keys)
+        if wants_notices:
             await self._tell_unread()
+        if history:
+            await self._begin_history(history)
 
-    def _unchanged(self, asked: list[Asked], found: dict[str, dict[str, Any]]) -> list[str]:
-        """Tasks of which the page knows all: nothing but their state can change, and it has not."""
-        revs = {one.id: one.rev for one in asked}
-        still = [frame for frame in found.values() if frame["state"] != State.PROCESSING]
-        return [frame["id"] for frame in still if frame["rev"] == revs[frame["id"]]]
+    async def _answer(self, asked: list[Asked], keys: set[str]) -> None:
+        seen = await self.following.look(keys)
+        self.relay.seed(one.snapshot for one in seen)
+        frames = self.following.follow(seen)
+        same = _unchanged(asked, frames)
+        denied = [one.id for one in asked if one.id not in frames]
+        self._forget(denied)
+        self.inbox.wake_for(frames)
+        told = [json.dumps(frame) for key, frame in frames.items() if key not in same]
+        await self._say("snapshot", told, same=same, denied=denied)
+
+    async def _begin_history(self, asked: AskedHistory) -> None:
+        """Of a task that is followed by right: a pass shows how far a task is, not what was said about it."""
+        if self.following.sees_by_right(asked.id):
+            self.history = History(asked.id, asked.after)
+            self.inbox.put_line(asked.id)
+        else:
+            await self._say("events", id=asked.id, items=[], more=False, denied=True)
 
     def _drop(self, ids: Any) -> None:
         if not isinstance(ids, list) or not all(isinstance(key, str) for key in ids):
@@ -140,32 +166,33 @@ class TaskConsumer(AsyncWebsocketConsumer):  # type: ignore[misc] # channels shi
 
     def _forget(self, keys: Iterable[str]) -> None:
         keys = list(keys)
-        for key in keys:
-            self.sent.pop(key, None)
+        self.following.forget(keys)
+        if self.history and self.history.key in keys:
+            self.history = None
         self.relay.unwatch(self.inbox, map(progress_channel, keys))
 
     # What happens by itself.
 
     async def _tell_changes(self) -> None:
-        """Pass on what the relay tells, at most one frame every 200 ms."""
+        """Pass on what the relay tells, at most one frame of each kind every 200 ms."""
         while True:
             await self.inbox.ready.wait()
-            changed, notice = self.inbox.take(self.sent)
-            if self.inbox.has_gone:
-                self.inbox.has_gone = False
-                await self._look_again()
-            if self.inbox.has_missed_notices:
-                self.inbox.has_missed_notices = False
+            post = self.inbox.take(self.following.told)
+            moved = {key_of(one) for one in post.changed if self.following.has_moved(one)}
+            await self._let_go(await self.following.hidden_among(post.changed))
+            if post.has_gone:
+                await self._look_over()
+            await self._tell_tasks(post.changed)
+            if self.history and self.history.key in post.lines | moved:
+                await self._tell_history(self.history)
+            if post.has_missed_notices:
                 await self._tell_unread()
-            news = [frame for snapshot in changed if (frame := self._news(snapshot.frame(self.viewer)))]
-            if news:
-                await self._say("update", tasks=news)
-            if notice:
-                await self._say("notice", **notice)
+            if post.notice:
+                await self._say("notice", **post.notice)
             await asyncio.sleep(self.UPDATE_GAP)
 
     async def _watch_over(self) -> None:
-        """Wait for the first word, then look again and at the session from time to time."""
+        """Wait for the first word, then look from time to time at what may be seen and at the session."""
         try:
             await asyncio.wait_for(self.has_subscribed.wait(), self.FIRST_WORD)
         except TimeoutError:
@@ -174,41 +201,39 @@ class TaskConsumer(AsyncWebsocketConsumer):  # type: ignore[misc] # channels shi
         while True:
             # Not all sockets in the same moment.
             await asyncio.sleep(self.LOOK_AGAIN * random.uniform(0.9, 1.1))
-            if monotonic() - checked >= self.CHECK_SESSION * 0.9:
+            if self.following.is_signed_in and monotonic() - checked >= self.CHECK_SESSION * 0.9:
                 session_key = getattr(self.scope.get("session"), "session_key", None)
-                self.user = await database_sync_to_async(current_user)(session_key, self.user)
+                user = await database_sync_to_async(current_user)(session_key, self.following.user)
+                await self.following.becomes(user)
                 checked = monotonic()
-            await self._look_again()
+            await self._look_over()
+            if self.history:
+                self.inbox.put_line(self.history.key)
 
-    async def _look_again(self) -> None:
-        """Read unfinished tasks and tell what differs; what is gone or hidden now is denied."""
-        keys = [key for key, frame in self.sent.items() if not frame["final"]]
-        found = await self._look(keys) if keys else {}
-        # A task may have been dropped by the page while we read.
-        gone = [key for key in keys if key not in found and key in self.sent]
-        news = [fresh for key, frame in found.items() if key in self.sent and (fresh := self._news(frame))]
+    async def _look_over(self) -> None:
+        await self._let_go(await self.following.hidden([*self.following.told]))
+
+    async def _let_go(self, hidden: set[str]) -> None:
+        """What is gone or may not be seen any more is denied."""
+        if hidden:
+            self._forget(hidden)
+            await self._say("snapshot", [], same=[], denied=sorted(hidden))
+
+    async def _tell_tasks(self, changed: list[Snapshot]) -> None:
+        news = [text for snapshot in changed if (text := self.following.news(snapshot))]
         if news:
-            await self._say("update", tasks=news)
-        if gone:
-            self._forget(gone)
-            await self._say("snapshot", tasks=[], same=[], denied=gone)
+            await self._say("update", news)
 
-    async def _look(self, keys: Collection[str]) -> dict[str, dict[str, Any]]:
-        """Frames of those tasks that this person may see, by id."""
-        self.viewer, seen = await database_sync_to_async(_seen_by)(self.user, list(keys))
-        self.relay.seed(seen)
-        return {str(snapshot.task.id): snapshot.frame(self.viewer) for snapshot in seen}
-
-    def _news(self, frame: dict[str, Any]) -> dict[str, Any] | None:
-        """The frame, unless the page has it or something newer."""
-        last = self.sent.get(frame["id"])
-        if last is not None and (_order(frame) < _order(last) or frame == last):
-            return None
-        self.sent[frame["id"]] = frame
-        return frame
+    async def _tell_history(self, history: History) -> None:
+        fields = await history.next_lines()
+        # The page may have asked for another one while we read.
+        if fields["items"] and history is self.history:
+            await self._say("events", **fields)
+        if fields["more"]:
+            self.inbox.put_line(history.key)
 
     async def _tell_unread(self) -> None:
-        unread = await database_sync_to_async(_unread)(self.user)
+        unread = await database_sync_to_async(_unread)(self.following.user)
         await self._say("notice", unread=unread, item=None)
 
     # The line.
@@ -225,32 +250,47 @@ class TaskConsumer(AsyncWebsocketConsumer):  # type: ignore[misc] # channels shi
                     logger.exception("A socket stumbled")
                     await asyncio.sleep(1)
 
-    async def _say(self, kind: str, **fields: Any) -> None:
-        if self.is_over:
-            return
-        try:
-            await self.send(text_data=json.dumps({"type": kind, **fields}))
-        except (OSError, RuntimeError):
-            # The page has gone, and the server says so in its own way; the disconnect follows.
-            self.is_over = True
+    async def _say(self, kind: str, tasks: list[str] | None = None, /, **fields: Any) -> None:
+        """A frame; `tasks` are frames of tasks that have been encoded before, once for all pages."""
+        text = json.dumps({"type": kind, **fields})
+        if tasks is not None:
+            text = f'{text[:-1]}, "tasks": [{", ".join(tasks)}]}}'
+        await self._send(text_data=text)
 
     async def _end(self, code: Close, reason: str, **fields: Any) -> None:
         """Say why, then close. Accepted first: a refused handshake would reach the page as 1006."""
         await self._say("bye", code=int(code), reason=reason, **fields)
-        if not self.is_over:
+        await self._send(code=int(code))
+
+    async def _send(self, *, code: int | None = None, text_data: str = "") -> None:
+        """A frame, or the close. Nothing waits in memory for a page that takes nothing: it is let go."""
+        if self.is_over:
+            return
+        try:
+            async with asyncio.timeout(self.STUCK):
+                if code is None:
+                    await self.send(text_data=text_data)
+                else:
+                    self.is_over = True
+                    await self.close(code=code)
+        except TimeoutError:
+            self._abandon()
+        except (OSError, RuntimeError):
+            # The page has gone, and the server says so in its own way; the disconnect follows.
             self.is_over = True
-            await self.close(code=int(code))
 
-    def _is_signed_in(self) -> bool:
-        return bool(getattr(self.user, "is_authenticated", False))
-
-
-def _order(frame: dict[str, Any]) -> tuple[int, int, int]:
-    return frame["rev"], frame["attempt"], frame["seq"]
+    def _abandon(self) -> None:
+        logger.info("A page has taken nothing for %g s and is let go", self.STUCK)
+        self.is_over = self.is_stuck = True
+        if self.life:
+            self.life.cancel()
 
 
-def _seen_by(user: Any, keys: list[str]) -> tuple[Viewer, list[Snapshot]]:
-    return Viewer.of(user), snapshots(visible(user).filter(id__in=keys)) if keys else []
+def _unchanged(asked: list[Asked], frames: dict[str, dict[str, Any]]) -> list[str]:
+    """Tasks of which the page knows all: nothing but their state can change, and it has not."""
+    revs = {one.id: one.rev for one in asked}
+    still = [frame for frame in frames.values() if frame["state"] != State.PROCESSING]
+    return [frame["id"] for frame in still if frame["rev"] == revs[frame["id"]]]
 
 
 def _unread(user: Any) -> int:

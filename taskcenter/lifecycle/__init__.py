@@ -14,6 +14,7 @@ error. After the commit one log line is written and watchers are told that the r
 
 from .batches import Turn, claim, complete, finish, hand_back_unbegun, log, tell, turn, with_note
 from .crowds import cancel_many, retry_many
+from .deletion import delete, delete_many
 from .lost import NEXT, Recovered, judge, recover, recover_many
 from .moves import Failure, Outcome
 from .people import request_cancel, retry
@@ -34,6 +35,8 @@ __all__ = [
     "claim",
     "complete",
     "crash",
+    "delete",
+    "delete_many",
     "fail",
     "fail_unknown",
     "finish",

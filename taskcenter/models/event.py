@@ -44,6 +44,10 @@ class TaskEventQuerySet(models.QuerySet["TaskEvent"]):
         """In the order of telling."""
         return self.order_by("task_id", "seq")
 
+    def following(self, task_id: uuid.UUID, seq: int) -> Self:
+        """The lines of a task after that number, in order, without their data."""
+        return self.filter(task_id=task_id, seq__gt=seq).defer("data").order_by("seq")
+
     def tell(
         self,
         task_id: uuid.UUID,

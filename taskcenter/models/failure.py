@@ -14,11 +14,13 @@ from django.utils import timezone
 
 from taskcenter.states import State
 
-from .task import Task
+from .task import Task, TaskQuerySet
 
 BATCH = 500
 SAMPLE_LENGTH = 2000
 """Characters of the latest message that a group keeps."""
+FAILED_LOOKED_AT = 2000
+"""Of the failed tasks the newest so many are looked at: beyond that, the number itself is the news."""
 
 
 class FailureGroupQuerySet(models.QuerySet["FailureGroup"]):
@@ -63,6 +65,12 @@ class FailureGroupQuerySet(models.QuerySet["FailureGroup"]):
             rows = old.select_for_update(skip_locked=True) if skips else old
             ids = list(rows.values_list("fingerprint", flat=True)[:BATCH])
             return self.filter(fingerprint__in=ids).delete()[0] if ids else 0
+
+
+def failed_since(moment: datetime) -> TaskQuerySet:
+    """Tasks that are failed now and failed since then, of the newest so many failed ones."""
+    newest = Task.objects.filter(state=State.FAILED).order_by("-id").values("pk")[: FAILED_LOOKED_AT + 1]
+    return Task.objects.filter(pk__in=newest, finished_at__gte=moment)
 
 
 def count_open(groups: Iterable[FailureGroup]) -> list[FailureGroup]:

@@ -7,12 +7,23 @@ from typing import TYPE_CHECKING, Any, Self
 
 from django.conf import settings
 from django.db import models
+from django.db.models.fields.json import KeyTransform
 from django.utils import timezone
 
 from .task import Task
 
 if TYPE_CHECKING:
     import uuid
+
+
+class _StoredSize(models.Func):
+    """PostgreSQL says what it stores, compressed; SQLite how long the text is."""
+
+    function = "LENGTH"
+    output_field = models.IntegerField()
+
+    def as_postgresql(self, compiler: Any, connection: Any) -> Any:
+        return self.as_sql(compiler, connection, function="pg_column_size")
 
 
 class ReportQuerySet(models.QuerySet["Report"]):
@@ -29,6 +40,14 @@ class ReportQuerySet(models.QuerySet["Report"]):
         if not user.is_authenticated or not user.is_active:
             return self.none()
         return self.all() if user.has_perm("taskcenter.view_report") else self.filter(owner=user.pk)
+
+    def in_short(self) -> Self:
+        """Without the data, which may be large, but for its `summary` and `facts`."""
+        return self.defer("data").annotate(summary=KeyTransform("summary", "data"), facts=KeyTransform("facts", "data"))
+
+    def with_size(self) -> Self:
+        """Each with the bytes that its data takes, which need not be read for it."""
+        return self.annotate(size=_StoredSize("data"))
 
     def newest_of(self, task_id: uuid.UUID) -> Report | None:
         return self.final().filter(task_id=task_id).order_by("-attempt").first()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from django.conf import settings
 from django.db import connections, models
 from django.db.models import F, Q
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from taskcenter.compat import uuid7
@@ -20,6 +21,10 @@ from .worker import Worker
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractUser, AnonymousUser
+
+
+SEARCHED = 10_000
+"""Tasks that a search by title looks at."""
 
 
 class TaskQuerySet(models.QuerySet["Task"]):
@@ -46,6 +51,26 @@ class TaskQuerySet(models.QuerySet["Task"]):
         groups = self.order_by("definition", "queue", "state").values("definition", "queue", "state")
         numbers = groups.annotate(number=models.Count("id"), oldest=models.Min("created_at"))
         return numbers.values_list("definition", "queue", "state", "number", "oldest")
+
+    def titled(self, text: str) -> Self:
+        """Whose name for people has that text in it, among the newest 10,000: the search must end."""
+        last = models.Subquery(self.order_by("-id").values("id")[SEARCHED : SEARCHED + 1])
+        none_is_too_old = models.Value(uuid.UUID(int=0), models.UUIDField())
+        named = Q(title__icontains=text) | Q(title="", definition__icontains=text)
+        return self.filter(named, id__gt=Coalesce(last, none_is_too_old))
+
+    def failed_since(self, moment: datetime) -> Self:
+        """Failed now, and since then."""
+        return self.filter(state=State.FAILED, finished_at__gte=moment)
+
+    def estimated(self) -> int | None:
+        """How many rows the whole table has, as PostgreSQL remembers from its last look; else None."""
+        connection = connections[self.db]
+        if self.query.where or connection.vendor != "postgresql":
+            return None
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT reltuples::bigint FROM pg_class WHERE oid = 'taskcenter_task'::regclass")
+            return int(cursor.fetchone()[0])
 
     def failed_like(self, fingerprint: Any) -> Self:
         """Tasks that are failed now, and whose last failure has that fingerprint."""
@@ -216,6 +241,13 @@ class Task(models.Model):
             models.Index(
                 fields=("finished_at",), name="taskcenter_task_finished", condition=Q(finished_at__isnull=False)
             ),
+            # The second half keeps PostgreSQL from walking it for all that ever failed, which it thinks is cheap.
+            models.Index(
+                fields=("finished_at",),
+                name="taskcenter_task_failed_at",
+                condition=Q(state="failed", finished_at__isnull=False),
+            ),
+            # And on PostgreSQL that of titles for a search: migration 0006.
         )
         constraints = (
             models.CheckConstraint(

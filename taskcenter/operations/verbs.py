@@ -1,4 +1,4 @@
-"""What an operator can do to tasks: retry, cancel, recover."""
+"""What an operator can do to tasks: retry, cancel, recover, delete."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from taskcenter import lifecycle, pointers
 from taskcenter.models import Task
 from taskcenter.models.narrow import lost_among
 from taskcenter.recovery import TaskRecovery
-from taskcenter.rules import Case, Rule, Ruling, Tally, cancel_rule, recover_rule, retry_rule
-from taskcenter.states import LIVE, State
+from taskcenter.rules import Case, Rule, Ruling, Tally, cancel_rule, delete_rule, recover_rule, retry_rule
+from taskcenter.states import FINAL, LIVE, State
 
 __all__ = ["VERBS", "Verb"]
 
@@ -106,6 +106,16 @@ VERBS = {
             frozenset({State.PROCESSING, State.PENDING}),
             _recover,
             _recover_many,
+        ),
+        Verb(
+            "delete",
+            "Delete",
+            "It is removed for good, with its history; its reports stay. A task that has not finished is left alone.",
+            delete_rule,
+            FINAL,
+            lifecycle.delete,
+            lifecycle.delete_many,
+            needs_reason=True,
         ),
     )
 }

@@ -13,22 +13,29 @@ registers order what is seen: `rev` the task's state, (`attempt`, `seq`) its pro
 is right. Nothing here may stop a task: what goes wrong is logged.
 """
 
-from .frames import Snapshot, Viewer, allowed_actions, frame, frames, snapshots, visible
+from .frames import NOBODY, Snapshot, Viewer, allowed_actions, frame, frames, snapshots, stalled_among, visible
 from .live import TaskProgress
-from .store import Stored, announce, announce_many
+from .sight import Seen, see, still_seen
+from .store import Stored, announce, announce_line, announce_many
 from .tracker import ProgressTracker
 
 __all__ = [
+    "NOBODY",
     "ProgressTracker",
+    "Seen",
     "Snapshot",
     "Stored",
     "TaskProgress",
     "Viewer",
     "allowed_actions",
     "announce",
+    "announce_line",
     "announce_many",
     "frame",
     "frames",
+    "see",
     "snapshots",
+    "stalled_among",
+    "still_seen",
     "visible",
 ]

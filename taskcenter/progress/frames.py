@@ -4,6 +4,7 @@ all show these.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +21,21 @@ from .store import TEXT_LIMIT, Stored, read_many
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from uuid import UUID
 
-__all__ = ["Snapshot", "Viewer", "allowed_actions", "frame", "frames", "snapshots", "visible"]
+__all__ = [
+    "NOBODY",
+    "Snapshot",
+    "Viewer",
+    "allowed_actions",
+    "frame",
+    "frames",
+    "snapshots",
+    "stalled_among",
+    "visible",
+]
 
+USUAL_RULE = "taskcenter.models.visible_to"
 _HEAVY = ("args", "kwargs", "result", "metadata")
 _BEGUN = frozenset({State.PROCESSING, State.FAILED, State.CANCELLED})
 
@@ -43,6 +56,7 @@ class Viewer:
     cancels_any: bool = False
     retries_any: bool = False
     reads_any_report: bool = False
+    sees_any: bool = False
 
     @classmethod
     def of(cls, user: Any) -> Viewer:
@@ -54,6 +68,7 @@ class Viewer:
             cancels_any=user.has_perm("taskcenter.cancel_task"),
             retries_any=user.has_perm("taskcenter.retry_task"),
             reads_any_report=user.has_perm("taskcenter.view_report"),
+            sees_any=user.has_perm("taskcenter.view_task"),
         )
 
     def actions(self, task: Task) -> tuple[str, ...]:
@@ -66,9 +81,19 @@ class Viewer:
             found.append("retry")
         return tuple(found)
 
+    def sees(self, task: Task) -> bool | None:
+        """What `visible()` would say of a row that was read just now. None: a site's own rule must be asked."""
+        if get_settings().VISIBLE != USUAL_RULE:
+            return None
+        return self.sees_any or (self.pk is not None and task.owner_id == self.pk)
+
     def reads(self, report_owner: Any) -> bool:
         """Whether this person may open a report of that owner."""
         return self.reads_any_report or (self.pk is not None and report_owner == self.pk)
+
+
+NOBODY = Viewer()
+"""Who may look and do nothing, as somebody who holds a pass."""
 
 
 def allowed_actions(user: Any, task: Task) -> tuple[str, ...]:
@@ -87,7 +112,8 @@ class Snapshot:
     """Its worker lives, and its progress has stood still for longer than is usual."""
     report: tuple[int, Any] | None = None
     """Primary key and owner of the newest final report."""
-    _made: dict[Viewer, dict[str, Any]] = field(default_factory=dict, init=False, compare=False, repr=False)
+    _made: dict[Any, dict[str, Any]] = field(default_factory=dict, init=False, compare=False, repr=False)
+    _texts: dict[Any, str] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @property
     def order(self) -> tuple[int, int, int]:
@@ -102,32 +128,58 @@ class Snapshot:
         return replace(self, stored=stored, stalled=stalled)
 
     def frame(self, viewer: Viewer) -> dict[str, Any]:
-        """The frame for that person; made once, however many pages they have open."""
-        made = self._made.get(viewer)
+        """The frame for that person; made once for all who may do the same."""
+        rights = self._rights(viewer)
+        made = self._made.get(rights)
         if made is None:
-            url = _url("report-detail", self.report[0]) if self.report and viewer.reads(self.report[1]) else None
-            can = viewer.actions(self.task)
+            can, reads, is_known = rights
+            url = _url("report-detail", self.report[0]) if self.report and reads else None
             alive, stalled = self.worker_alive, self.stalled
             made = frame(self.task, self.stored, worker_alive=alive, stalled=stalled, can=can, report_url=url)
-            self._made[viewer] = made
+            if not is_known:
+                # A link that leads to a sign-in helps nobody who was only shown this.
+                made["url"] = None
+            self._made[rights] = made
         return made
 
+    def text(self, viewer: Viewer) -> str:
+        """The frame as JSON; encoded once for all who may do the same."""
+        rights = self._rights(viewer)
+        if rights not in self._texts:
+            self._texts[rights] = json.dumps(self.frame(viewer))
+        return self._texts[rights]
 
-def snapshots(queryset: TaskQuerySet) -> list[Snapshot]:
+    def _rights(self, viewer: Viewer) -> tuple[tuple[str, ...], bool, bool]:
+        """All by which the frames of two people can differ."""
+        reads = self.report is not None and viewer.reads(self.report[1])
+        return viewer.actions(self.task), reads, viewer.pk is not None
+
+
+def snapshots(rows: TaskQuerySet | Sequence[Task]) -> list[Snapshot]:
     """Snapshots of these tasks, in their order: three queries and one round trip to Redis, however many.
 
     And one query a minute per definition of which a task has been silent for a while (see standstill.py).
+    Rows that were read just now are not read again.
     """
-    tasks = list(queryset.defer(*_HEAVY))
-    ids = [task.id for task in tasks]
+    tasks = list(rows.defer(*_HEAVY)) if isinstance(rows, TaskQuerySet) else rows
     running = [task.id for task in tasks if task.state == State.PROCESSING]
     lost = (
         set(Task.objects.filter(id__in=running).lost(stale_before()).values_list("id", flat=True)) if running else set()
     )
-    reports = Report.objects.final().filter(task_id__in=ids).order_by("attempt")
+    # What has not begun has no report; Django asks nothing of an empty list.
+    begun = [task.id for task in tasks if task.attempt]
+    reports = Report.objects.final().filter(task_id__in=begun).order_by("attempt")
     newest = {task_id: (pk, owner) for task_id, pk, owner in reports.values_list("task_id", "pk", "owner_id")}
     told = read_many(task.id for task in tasks if task.state in _BEGUN)
     return [_snapshot(task, told.get(str(task.id)), task.id not in lost, newest.get(task.id)) for task in tasks]
+
+
+def stalled_among(limit: int) -> list[UUID]:
+    """Of the newest that run, those on a living worker that stand still: a query, and those of standstill.py."""
+    held = Task.objects.processing().exclude(pk__in=Task.objects.lost(stale_before()).values("pk"))
+    tasks = list(held.order_by("-id").defer(*_HEAVY)[:limit])
+    told = read_many(task.id for task in tasks)
+    return [task.id for task in tasks if standstill.is_stalled(task, _newest(task, told.get(str(task.id))))]
 
 
 def _snapshot(task: Task, stored: Stored | None, worker_alive: bool, report: tuple[int, Any] | None) -> Snapshot:

@@ -18,7 +18,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from uuid import UUID
 
-__all__ = ["DETAILS", "Stored", "announce", "announce_many", "now_text", "publish", "read", "read_many"]
+__all__ = [
+    "DETAILS",
+    "Stored",
+    "announce",
+    "announce_line",
+    "announce_many",
+    "now_text",
+    "publish",
+    "read",
+    "read_many",
+]
 
 logger = logging.getLogger("taskcenter")
 
@@ -182,6 +192,11 @@ def read_many(task_ids: Iterable[UUID | str]) -> dict[str, Stored]:
 def announce(task_id: UUID | str, rev: int) -> None:
     """Tell who watches that the task's row changed; they read it again."""
     announce_many([(task_id, rev)])
+
+
+def announce_line(task_id: UUID | str) -> None:
+    """Tell who follows its history that a line was added."""
+    _safely(lambda client: client.publish(progress_channel(task_id), json.dumps({"id": str(task_id), "line": True})))
 
 
 def announce_many(changes: Iterable[tuple[UUID | str, int]]) -> None:

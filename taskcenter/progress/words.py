@@ -138,10 +138,11 @@ def _lasted(told: list[list[Any]], end: float) -> dict[str, float]:
 
 
 def _left(frame: dict[str, Any], now: datetime) -> float | None:
-    if frame["eta_s"] is None or frame["state"] != State.PROCESSING:
+    left: float | None = frame["eta_s"]
+    if left is None or frame["state"] != State.PROCESSING:
         return None
     passed = (now - datetime.fromisoformat(frame["updated_at"])).total_seconds()
-    return max(0.0, float(frame["eta_s"]) - max(0.0, passed))
+    return max(0.0, left - max(0.0, passed))
 
 
 def _span(seconds: float, *, long: bool = False) -> str:

@@ -36,6 +36,7 @@ def task_progress(
     cancel: bool = True,
     stages: Iterable[str] | bool = False,
     token: str = "",
+    poll_url: str = "",
     title: bool = False,
     reload_on_finish: bool = False,
     redirect_on_finish: str = "",
@@ -45,6 +46,7 @@ def task_progress(
     `task` is a row, or a snapshot or frame of `taskcenter.progress` where a list has many; a row alone is
     shown with the row's copy of its progress, at most two seconds old. `stages` lists the stages: these names
     and whatever the task tells; True: what it tells. `title` puts the percentage into the document's title.
+    With a `poll_url` of its own the bar asks there and opens no socket; `token` goes with each question.
     """
     request = context.get("request")
     frame, now = _frame(task, getattr(request, "user", None)), timezone.now()
@@ -66,8 +68,8 @@ def task_progress(
         "title": title,
         "reload_on_finish": reload_on_finish,
         "redirect_on_finish": redirect_on_finish,
-        "ws_url": get_script_prefix() + SOCKET_PATH,
-        "poll_url": _url("task-state"),
+        "ws_url": "" if poll_url else get_script_prefix() + SOCKET_PATH,
+        "poll_url": poll_url or _url("task-state"),
         "cancel_url": _url("task-cancel", frame["id"]) if offers_cancel else "",
         "back": request.get_full_path() if request else "",
     }

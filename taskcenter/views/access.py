@@ -17,7 +17,7 @@ __all__ = ["back_to", "may", "signed_in", "wants_json"]
 
 View = Callable[..., HttpResponse]
 
-PERMISSIONS = {"cancel": "taskcenter.cancel_task", "retry": "taskcenter.retry_task"}
+PERMISSIONS = {verb: f"taskcenter.{verb}_task" for verb in ("cancel", "retry", "share")}
 
 
 def wants_json(request: HttpRequest) -> bool:
@@ -33,14 +33,14 @@ def signed_in(view: View) -> View:
         if request.user.is_authenticated:
             return view(request, *args, **kwargs)
         if wants_json(request):
-            return JsonResponse({"text": "Sign in first."}, status=401)
+            return JsonResponse({"error": "Sign in first."}, status=401)
         return redirect_to_login(request.get_full_path())
 
     return guarded
 
 
 def may(user: Any, verb: str, task: Task) -> bool:
-    """Whether that person may cancel or retry a task they see: it is theirs, or they hold the permission."""
+    """Whether that person may cancel, retry or share a task they see: it is theirs, or they hold the permission."""
     return task.owner_id == user.pk or bool(user.has_perm(PERMISSIONS[verb]))
 
 

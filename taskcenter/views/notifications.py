@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest, JsonResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
@@ -11,7 +11,7 @@ from taskcenter import notifications
 from taskcenter.models import Notification
 
 from .access import back_to, signed_in, wants_json
-from .paging import page_of
+from .paging import Keyset
 
 __all__ = ["notification_list"]
 
@@ -25,7 +25,12 @@ def notification_list(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         return _mark_read(request)
     rows = Notification.objects.to(request.user).select_related("task").only(*_SHOWN)
-    context = {"page": page_of(request, rows, PAGE_SIZE), "unread": notifications.unread_count(request.user)}
+    keyset = Keyset(request.GET, PAGE_SIZE)
+    try:
+        page = keyset.cut(list(keyset.window(rows)))
+    except ValueError:
+        return redirect("taskcenter:notification-list")
+    context = {"page": page, "unread": notifications.unread_count(request.user)}
     return render(request, "taskcenter/notification_list.html", context)
 
 

@@ -1,18 +1,20 @@
-"""Pages of long lists: the count stops at a limit, because counting a million rows takes a second."""
+"""Pages of long lists: by key, or by number with a count that stops, because counting a million rows takes a second."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, cast
 
-from django.core.paginator import Page, Paginator
+from django.core.exceptions import ValidationError
+from django.core.paginator import Paginator
+from django.http import QueryDict
 from django.utils.functional import cached_property
 
-if TYPE_CHECKING:
-    from django.http import HttpRequest
-
-__all__ = ["CappedPaginator", "Many", "page_of"]
+__all__ = ["CappedPaginator", "Keyset", "Many", "Slice"]
 
 LIMIT = 10_000
+T = TypeVar("T")
 
 
 class Many(int):
@@ -35,6 +37,54 @@ class CappedPaginator(Paginator):
         return Many(found) if found > self.limit else found
 
 
-def page_of(request: HttpRequest, rows: Any, size: int) -> Page:
-    """The page the address asks for; the nearest one when there is no such page."""
-    return CappedPaginator(rows, size).get_page(request.GET.get("page"))
+@dataclass(frozen=True, slots=True)
+class Slice(Generic[T]):
+    """So many rows in a row, and how to ask for those beside them; "" where there are none."""
+
+    items: list[T]
+    newer: str = ""
+    older: str = ""
+
+
+class Keyset:
+    """Pages by key, newest first: the last page costs what the first does, and new rows shift nothing.
+
+    `after` in the address is the key after which the page begins, `before` the one before which it ends.
+    """
+
+    def __init__(self, asked: QueryDict, size: int) -> None:
+        self.asked, self.size = asked, size
+        self.is_backwards = bool(asked.get("before"))
+        self.key = asked.get("before") or asked.get("after") or ""
+
+    def window(self, rows: Any) -> Any:
+        """The rows of the page and one more; raises ValueError when the key is none of this model."""
+        if not self.key:
+            return rows.order_by("-pk")[: self.size + 1]
+        try:
+            key = rows.model._meta.pk.to_python(self.key)  # noqa: SLF001 public by convention
+        except ValidationError:
+            raise ValueError(f"{self.key[:50]!r} is not the id of a row.") from None
+        if self.is_backwards:
+            return rows.filter(pk__gt=key).order_by("pk")[: self.size + 1]
+        return rows.filter(pk__lt=key).order_by("-pk")[: self.size + 1]
+
+    def cut(self, found: Sequence[T], pk: Callable[[T], Any] = lambda row: cast("Any", row).pk) -> Slice[T]:
+        """What was found in the window, as the page."""
+        has_more = len(found) > self.size
+        items = list(found[: self.size])
+        if self.is_backwards:
+            items.reverse()
+        newer, older = (has_more, True) if self.is_backwards else (bool(self.key), has_more)
+        return Slice(
+            items,
+            newer=self._address("before", pk(items[0])) if newer and items else "",
+            older=self._address("after", pk(items[-1])) if older and items else "",
+        )
+
+    def _address(self, name: str, key: Any) -> str:
+        asked = self.asked.copy()
+        for old in ("before", "after"):
+            asked.pop(old, None)
+        asked[name] = str(key)
+        return f"?{asked.urlencode()}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
@@ -13,10 +13,12 @@ from taskcenter.states import State
 if TYPE_CHECKING:
     from datetime import datetime
 
-__all__ = ["LIMIT", "Moment", "Timeline", "duration", "timeline", "took"]
+__all__ = ["LEVELS", "LIMIT", "Moment", "Timeline", "duration", "timeline", "took"]
 
 LIMIT = 200
 """Events shown: the latest ones."""
+LEVELS = ("debug", "info", "warning", "error", "critical")
+"""The least of them first."""
 
 ENDINGS = {
     State.COMPLETED: ("Completed", "completed"),
@@ -41,6 +43,22 @@ TONES = {
 }
 
 
+# The same for the person a task works for.
+PLAIN = {
+    "Enqueued": "Asked for",
+    "First attempt began": "Begun",
+    TaskEvent.Kind.FAILED.label: "A try failed",
+    TaskEvent.Kind.TIMED_OUT.label: "A try took too long",
+    TaskEvent.Kind.CRASHED.label: "A try broke off",
+    TaskEvent.Kind.RETRY_PLANNED.label: "Will be tried again",
+    TaskEvent.Kind.SNOOZED.label: "Put off",
+    TaskEvent.Kind.HANDED_BACK.label: "Put back into the line",
+    TaskEvent.Kind.CANCEL_ASKED.label: "Asked to stop",
+    TaskEvent.Kind.RETRIED.label: "Asked to try again",
+    TaskEvent.Kind.RECOVERED.label: "Taken up again",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Moment:
     """One line of the history."""
@@ -60,19 +78,35 @@ class Timeline:
     moments: list[Moment]
     earlier: int
     """Events that are left out because there are too many."""
+    events: list[TaskEvent] = field(default_factory=list)
+    """Those that are shown, oldest first."""
 
 
-def timeline(task: Task) -> Timeline:
-    """What happened to the task, oldest first. Two queries at most."""
-    newest = list(task.events.select_related("actor").order_by("-seq")[: LIMIT + 1])
+def timeline(task: Task, *, level: str = "", before: int = 0, plainly: bool = False) -> Timeline:
+    """What happened to the task, oldest first. One query.
+
+    With a level only events of that level and above, with `before` only those told before that one; neither
+    shows the times of the row. `plainly`: for the person it works for, without queues, attempts and stacks.
+    """
+    events = task.events.select_related("actor").order_by("-seq")
+    if plainly:
+        events = events.exclude(kind__in=(TaskEvent.Kind.STACK, TaskEvent.Kind.STACK_ASKED))
+    if level in LEVELS:
+        events = events.filter(level__in=LEVELS[LEVELS.index(level) :])
+    if before:
+        events = events.filter(seq__lt=before)
+    newest = list(events[: LIMIT + 1])
     cut = len(newest) > LIMIT
     earlier = newest[LIMIT].seq if cut else 0
-    moments = [*_of_row(task), *(_of_event(event) for event in reversed(newest[:LIMIT]))]
+    shown = newest[:LIMIT][::-1]
+    moments = [*([] if level or before else _of_row(task)), *map(_of_event, shown)]
+    if plainly:
+        moments = [_plain(moment) for moment in moments]
     if any(event.kind == TaskEvent.Kind.CANCELLED and event.attempt == task.attempt for event in newest):
         # The event says the same as the row's end, and why.
         moments = [moment for moment in moments if moment.anchor or moment.at != task.finished_at]
     # Sorting is stable: what the row says of a moment comes before what the events say of it.
-    return Timeline(sorted(moments, key=lambda moment: moment.at), earlier)
+    return Timeline(sorted(moments, key=lambda moment: moment.at), earlier, shown)
 
 
 def took(task: Task, now: datetime | None = None) -> str:
@@ -103,6 +137,17 @@ def _of_row(task: Task) -> list[Moment]:
         word, tone = ENDINGS[State(task.state)]
         moments.append(Moment(task.finished_at, word, tone=tone, attempt=task.attempt))
     return moments
+
+
+def _plain(moment: Moment) -> Moment:
+    word, text = moment.word, moment.text
+    if word == TaskEvent.Kind.LOG.label and text:
+        word, text = text, ""
+    elif word == "Enqueued":
+        text = ""
+    elif word == f"Attempt {moment.attempt} began":
+        word = "Begun" if moment.attempt == 1 else f"Begun again, try {moment.attempt}"
+    return replace(moment, word=PLAIN.get(word, word), text=text)
 
 
 def _of_event(event: TaskEvent) -> Moment:

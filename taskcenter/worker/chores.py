@@ -10,7 +10,7 @@ import uuid
 
 from django.db import close_old_connections
 
-from taskcenter import lifecycle
+from taskcenter import lifecycle, minutes
 from taskcenter.conf import get_settings
 from taskcenter.definitions import known_names
 from taskcenter.models import Task, Worker
@@ -67,6 +67,7 @@ class Chores:
         if self._is_beat_due(now) and self.outages.attempt(DATABASE, self._beat):
             self.outages.attempt(DATABASE, self._sweep)
             self.outages.attempt(DATABASE, self._hand_back_unknown)
+            self.outages.attempt(DATABASE, self._roll_up)
 
     def do_while_ending(self) -> None:
         """Only what the slots that still run need."""
@@ -172,6 +173,11 @@ class Chores:
         """Put right what dead workers left behind."""
         if time.monotonic() >= self._judge_from:
             self._recovery().recover_stuck_tasks()
+        close_old_connections()
+
+    def _roll_up(self) -> None:
+        """Count what ended, where no scheduler does."""
+        minutes.roll_up_if_late()
         close_old_connections()
 
     def _recover_neighbours(self) -> None:

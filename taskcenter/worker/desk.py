@@ -40,8 +40,10 @@ SLOW = 0.02
 """Seconds after which a task must hold up neither what has ended before it nor what was to come."""
 UNSEEN = 0.03
 """Seconds that an end may wait for the next claim; most batches are over by then."""
-AHEAD = 0.1
-"""Seconds for which turns are made ahead, one after the other: an attempt may look so much older than it is."""
+AHEAD = 0.25
+"""Seconds for which turns are made ahead, one after the other: while it runs, an attempt may look so much older
+than it is. When it completes, the time at which it really began is written with its end.
+"""
 
 
 class Claim(NamedTuple):
@@ -127,6 +129,7 @@ class Desk:
                 self._page.end()
                 self._note()
                 return took
+            ended.begun = self._begun
             self._oldest_end = self._oldest_end if self._ended else ended_at
             self._ended.append(ended)
             if ended.claimed.max_crashes:

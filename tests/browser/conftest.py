@@ -28,6 +28,7 @@ from tests.servers import free_port
 # Playwright's synchronous API keeps an event loop in this thread, in which Django would refuse the ORM.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
+SAY_VIOLATION = "console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`)"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 NARROW, WIDE = 390, 1280
 
@@ -35,16 +36,18 @@ NARROW, WIDE = 390, 1280
 class Site:
     """The site's ASGI server as a process; `stop` and `start` keep its address, as a deploy does."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, application: str = "analysis.asgi:application", **environment: str) -> None:
         self.log = log
+        self.application = application
+        self.environment = {"DJANGO_ALLOW_ASYNC_UNSAFE": "", **environment}
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.start()
 
     def start(self) -> None:
-        uvicorn = [sys.executable, "-m", "uvicorn", "analysis.asgi:application", "--host", "127.0.0.1"]
+        uvicorn = [sys.executable, "-m", "uvicorn", self.application, "--host", "127.0.0.1"]
         options = ["--port", str(self.port), "--lifespan", "off", "--timeout-graceful-shutdown", "1"]
-        self.process = Process([*uvicorn, *options], log=self.log, DJANGO_ALLOW_ASYNC_UNSAFE="")
+        self.process = Process([*uvicorn, *options], log=self.log, **self.environment)
         self.process.wait_until(self._answers, f"it serves {self.url}", timeout=60)
 
     def stop(self) -> None:
@@ -89,6 +92,8 @@ class Console:
         self._allowed.append(re.compile(pattern))
 
     def watch(self, context: BrowserContext) -> None:
+        # Some violations of the policy never reach the console.
+        context.add_init_script(f"addEventListener('securitypolicyviolation', event => {SAY_VIOLATION})")
         context.on("console", self._hear)
         context.on("weberror", self._hear_error)
 

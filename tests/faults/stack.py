@@ -120,8 +120,10 @@ class Stack:
     def redis(self) -> redis.Redis:
         return redis.Redis.from_url(self.url, socket_timeout=5)
 
-    def waiting_pointers(self, queue: str = "default") -> int:
-        hear_out()
+    def waiting_pointers(self, queue: str = "default", *, heard: bool = True) -> int:
+        """How many there are once Redis has `heard` all that we have sent."""
+        if heard:
+            hear_out()
         with self.redis() as client:
             return int(client.llen(queue_key(queue)))
 
@@ -183,6 +185,14 @@ class Stack:
             assert task.result["attempt"] == task.attempt, "the result of a superseded attempt is on the row"
             final = Report.objects.filter(task=task, is_final=True).values_list("attempt", "data")
             assert list(final) == [(task.attempt, {"attempt": task.attempt})]
+
+    def assert_nothing_ran_twice(self) -> None:
+        """Each task of the database began once, and nobody is blamed. Attempts that never began do not count:
+        a slot hands back the rest of a batch when a task before it takes long.
+        """
+        for task in Task.objects.all():
+            assert len(self.book.begun(task.id)) == 1, f"{task.definition} began more than once"
+            assert (task.failures, task.crashes) == (0, 0)
 
     def assert_failed(self, task_id: str) -> Task:
         """The task ended once, as failed."""

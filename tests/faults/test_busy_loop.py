@@ -8,7 +8,7 @@ import pytest
 
 from taskcenter.conf import get_settings
 from taskcenter.models import Task
-from tests.faults.company import assert_unharmed, begun_with, fresh, practise
+from tests.faults.company import assert_unharmed, begun_with, fresh
 from tests.faults.stack import Stack, require_fired, wait_until
 from tests.ledger.villains import numb, spin
 
@@ -19,7 +19,6 @@ def longer_than_silence() -> int:
 
 def test_what_ended_before_it_is_written_and_the_rest_runs_elsewhere(stack: Stack) -> None:
     stack.worker()
-    practise(stack)
     busy, ids = begun_with(stack, spin, longer_than_silence())
     wait_until(lambda: {fresh(one).state for one in ids[:2]} == {"completed"}, "what ended before is written")
     wait_until(lambda: {fresh(one).state for one in ids[2:]} == {"pending"}, "the rest is handed back")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.company import assert_unharmed, begun_with, fresh, practise
+from tests.faults.company import assert_unharmed, begun_with, fresh
 from tests.faults.stack import Stack, require_fired
 from tests.ledger.tasks import deaf
 from tests.ledger.villains import deaf_at_first, numb_at_first
@@ -15,7 +15,6 @@ from tests.ledger.villains import deaf_at_first, numb_at_first
 @pytest.mark.parametrize("definition", [deaf_at_first, numb_at_first], ids=["in Python", "in C, with Python's lock"])
 def test_with_a_try_left_it_runs_again_and_its_batch_is_unharmed(stack: Stack, definition: Any) -> None:
     worker = stack.worker()
-    practise(stack)
     bad, ids = begun_with(stack, definition)
     stack.wait_final(bad, *ids)
 
@@ -30,7 +29,6 @@ def test_with_a_try_left_it_runs_again_and_its_batch_is_unharmed(stack: Stack, d
 
 def test_without_a_try_left_it_fails_and_its_batch_is_unharmed(stack: Stack) -> None:
     worker = stack.worker()
-    practise(stack)
     bad, ids = begun_with(stack, deaf)
     stack.wait_final(bad, *ids)
 

@@ -22,7 +22,7 @@ def test_the_new_one_neither_inherits_nor_loses_tasks(stack: Stack) -> None:
     lifelines.forget([former.id])  # else the new one notices at once that it is dead
     old.kill9()
     # Its silence shall not be long enough before the new one is up.
-    Worker.objects.filter(id=former.id).update(heartbeat_at=timezone.now() + timedelta(seconds=3))
+    Worker.objects.filter(id=former.id).update(heartbeat_at=timezone.now() + timedelta(hours=1))
     with stack.redis() as client:  # else the name is taken until the silence has been long enough
         client.delete(f"rq:worker:{NAME}")
 
@@ -31,6 +31,7 @@ def test_the_new_one_neither_inherits_nor_loses_tasks(stack: Stack) -> None:
     Worker.objects.filter(id=former.id).update(pid=new.pid)
     alike = Worker.objects.filter(name=NAME, host=present.host, pid=new.pid, stopped_at=None)
     require_fired(alike.count() == 2, "they are not alike, or the old one was buried already")
+    Worker.objects.filter(id=former.id).update(heartbeat_at=timezone.now())
     other = stack.enqueue(hold)
     stack.wait_begun(other)
 

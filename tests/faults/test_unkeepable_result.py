@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import connection
 
-from tests.faults.company import assert_unharmed, begun_with, practise
+from tests.faults.company import assert_unharmed, begun_with
 from tests.faults.stack import Stack
 from tests.ledger.villains import bring
 
@@ -21,7 +21,6 @@ WORDS = {
 @pytest.mark.parametrize("what", WORDS)
 def test_it_fails_at_once_and_the_rest_of_its_batch_completes(stack: Stack, what: str) -> None:
     worker = stack.worker()
-    practise(stack)
     bad, ids = begun_with(stack, bring, what)
     stack.wait_final(bad, *ids)
 
@@ -35,7 +34,6 @@ def test_it_fails_at_once_and_the_rest_of_its_batch_completes(stack: Stack, what
 def test_what_only_the_database_refuses_is_told_from_the_rest(stack: Stack) -> None:
     """Nested deeper than PostgreSQL reads; SQLite keeps or refuses it."""
     worker = stack.worker()
-    practise(stack)
     bad, ids = begun_with(stack, bring, "deep")
     stack.wait_final(bad, *ids)
 

@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 
 import pytest
-from django.contrib.admin.models import LogEntry
+from django.contrib.admin.models import CHANGE, DELETION, LogEntry
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -14,13 +14,13 @@ from django.utils import timezone
 from taskcenter.models import Duty, Queue, Task, TaskEvent
 from taskcenter.states import LIVE, State
 from taskcenter.views.paging import CappedPaginator
-from tests.factories import make_event, make_report, make_staff, make_task, make_user, make_worker
+from tests.factories import make_event, make_notification, make_report, make_staff, make_task, make_user, make_worker
 
 pytestmark = pytest.mark.django_db
 
 HOSTILE = "<script>alert(1)</script>"
-VERBS = ("retry", "cancel", "recover")
-ALL = ("view_task", "retry_task", "cancel_task", "recover_task")
+VERBS = ("retry", "cancel", "recover", "delete")
+ALL = ("view_task", "retry_task", "cancel_task", "recover_task", "delete_task")
 
 
 def at(name, *args):
@@ -181,7 +181,7 @@ def test_staff_without_the_right_to_view_tasks_see_none(client):
     client.force_login(make_staff())
     task = make_task(State.FAILED)
     addresses = [LIST, at("task_change", task.pk), *(at(f"task_{verb}", task.pk) for verb in VERBS)]
-    assert [client.get(address).status_code for address in addresses] == [403] * 5
+    assert [client.get(address).status_code for address in addresses] == [403] * 6
 
 
 def test_people_who_are_not_staff_are_sent_to_sign_in(client):
@@ -193,7 +193,7 @@ def test_people_who_are_not_staff_are_sent_to_sign_in(client):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_viewer_is_offered_nothing_and_refused_everywhere(viewer, verb):
-    states = {"retry": State.FAILED, "cancel": State.PENDING, "recover": State.PROCESSING}
+    states = {"retry": State.FAILED, "cancel": State.PENDING, "recover": State.PROCESSING, "delete": State.FAILED}
     task = make_task(states[verb])
     for address in (LIST, at("task_change", task.pk)):
         text = text_of(viewer.get(address))
@@ -233,10 +233,33 @@ def test_nobody_adds_or_edits_a_task(client):
 @pytest.mark.parametrize("state", sorted(State))
 def test_only_finished_tasks_are_deleted(client, state):
     client.force_login(make_staff(is_superuser=True))
-    task = make_task(state)
-    client.post(at("task_delete", task.pk), {"post": "yes"})
-    client.post(LIST, {"action": "delete_selected", "_selected_action": [task.pk], "post": "yes"})
-    assert Task.objects.exists() == (state in LIVE)
+    one, other = make_task(state), make_task(state)
+    client.post(at("task_delete", one.pk), {"reason": "Spam"})
+    client.post(at("task_bulk", "delete"), {"ids": str(other.pk), "reason": "Spam"})
+    assert Task.objects.count() == (2 if state in LIVE else 0)
+
+
+def test_deleting_asks_first_wants_a_reason_and_leaves_a_line_in_the_log(client):
+    boss = make_staff(permissions=("view_task", "delete_task"))
+    client.force_login(boss)
+    one, *others = [make_task(State.FAILED, title=f"Task {number}") for number in range(3)]
+    make_event(one, TaskEvent.Kind.FAILED, "x", attempt=1)
+    make_report(one)
+    assert at("task_delete", one.pk) in text_of(client.get(at("task_change", one.pk)))
+    assert at("task_delete", one.pk) not in text_of(client.get(LIST))
+    assert "removed for good" in text_of(client.get(at("task_delete", one.pk)))
+    assert "Say why" in text_of(client.post(at("task_delete", one.pk)))
+    question = text_of(select(client, "delete_selected", others))
+    assert "Delete 2 tasks?" in question
+    assert Task.objects.count() == 3
+    assert client.post(at("task_delete", one.pk), {"reason": "Spam"}).headers["Location"] == LIST
+    client.post(at("task_bulk", "delete"), {"ids": ",".join(str(task.pk) for task in others), "reason": "Old"})
+    assert not Task.objects.exists()
+    entries = LogEntry.objects.order_by("pk").values_list("action_flag", "object_repr", "change_message")
+    assert list(entries) == [
+        (DELETION, "Task 0", "Delete: Deleted. Spam"),
+        (CHANGE, "2 tasks", "Delete: 2 deleted. Reason: Old"),
+    ]
 
 
 def test_every_change_needs_the_csrf_token(boss):
@@ -342,7 +365,7 @@ def test_recover_says_why_nothing_was_to_be_done(admin_page, state, text):
 
 def test_confirming_too_late_is_harmless(admin_page):
     task = make_task(State.COMPLETED)
-    for verb in VERBS:
+    for verb in ("retry", "cancel", "recover"):
         assert admin_page.post(at(f"task_{verb}", task.pk), {"reason": "x"}).status_code == 302
     assert Task.objects.get().rev == task.rev
 
@@ -420,7 +443,7 @@ def test_what_is_no_list_of_ids_is_refused(admin_page, ids):
 
 def test_the_bulk_address_takes_only_post_and_known_verbs(admin_page):
     assert admin_page.get(at("task_bulk", "cancel")).status_code == 405
-    assert admin_page.post(at("task_bulk", "delete"), {"ids": "x"}).status_code == 404
+    assert admin_page.post(at("task_bulk", "explode"), {"ids": "x"}).status_code == 404
 
 
 # Queues and records.
@@ -480,3 +503,91 @@ def test_duties_and_reports_are_only_looked_at(client):
         assert client.get(at(f"{name}_change", row.pk)).status_code == 200
         assert client.post(at(f"{name}_change", row.pk), {}).status_code == 403
         assert client.get(at(f"{name}_add")).status_code == 403
+
+
+def test_a_queue_tells_its_line_and_where_it_stands(client):
+    make_task(State.PENDING, queue="analysis")
+    make_task(State.PROCESSING, queue="analysis", worker=make_worker())
+    client.force_login(make_staff(permissions=("pause_queue",)))
+    text = text_of(client.get(at("queue_changelist")))
+    assert re.search(r'state=pending&amp;queue=analysis">1<', text)
+    assert re.search(r'state=processing&amp;queue=analysis">1<', text)
+    assert re.findall(r'field-workers">([^<]*)<', text) == ["none", "1"]
+
+
+def test_a_link_asks_before_a_queue_is_paused(client):
+    client.force_login(make_staff(permissions=("pause_queue",)))
+    text = text_of(client.get(f"{at('queue_pause')}?name=default"))
+    assert "Pause queues?" in text
+    assert not Queue.objects.paused().exists()
+    assert client.get(f"{at('queue_pause')}?name=no-such-queue").status_code == 404
+    client.force_login(make_staff(permissions=("view_queue",)))
+    assert client.get(f"{at('queue_pause')}?name=default").status_code == 403
+
+
+def test_a_limit_is_logged_with_its_reason(client):
+    boss = make_staff(permissions=("pause_queue",))
+    Queue.objects.create(name="default")
+    client.force_login(boss)
+    client.post(at("queue_change", "default"), {"max_running": "3", "reason": "the API allows three"})
+    assert Queue.objects.get(name="default").max_running == 3
+    message = LogEntry.objects.get(user=boss).get_change_message()
+    assert message == "Most running at once: 3. the API allows three"
+
+
+def test_a_worker_s_page_tells_what_it_runs_and_what_it_knows(client):
+    worker = make_worker(definitions=["shop.tasks.parse"])
+    make_task(State.PROCESSING, worker=worker, title="A long one")
+    client.force_login(make_staff(permissions=("view_worker", "view_task")))
+    text = text_of(client.get(at("worker_change", worker.pk)))
+    assert "A long one" in text
+    assert "shop.tasks.parse" in text
+    client.force_login(make_staff(permissions=("view_worker",)))
+    text = text_of(client.get(at("worker_change", worker.pk)))
+    assert "A long one" not in text
+    assert "1 task that you may not see" in text
+
+
+@pytest.mark.parametrize("state", ["alive", "silent", "stopped"])
+def test_workers_are_narrowed_by_whether_they_live(client, state):
+    make_worker(host="alive")
+    make_worker(host="silent", silent=3600)
+    make_worker(host="stopped", stopped_at=timezone.now())
+    client.force_login(make_staff(permissions=("view_worker",)))
+    text = text_of(client.get(f"{at('worker_changelist')}?state={state}"))
+    assert re.findall(r"(\w+):4242", text) == [state]
+
+
+def test_a_report_is_read_in_the_admin_with_its_charts_and_its_size(client):
+    data = {"summary": "All is well.", "charts": [{"kind": "bar", "title": "Pieces", "labels": ["a"], "values": [3]}]}
+    report = make_report(make_task(State.COMPLETED), data=data)
+    client.force_login(make_staff(permissions=("view_report",)))
+    assert "bytes" in text_of(client.get(at("report_changelist")))
+    text = text_of(client.get(at("report_change", report.pk)))
+    assert "All is well." in text
+    assert "tc-chart-bar" in text
+    draft = make_report(make_task(State.PROCESSING), is_final=False, title="Half of it")
+    for value, titles_shown in (("1", {"Sales 2026"}), ("0", {"Half of it"})):
+        text = text_of(client.get(f"{at('report_changelist')}?is_final={value}"))
+        assert {one for one in ("Sales 2026", "Half of it") if one in text} == titles_shown
+    assert "A draft" in text_of(client.get(at("report_change", draft.pk)))
+
+
+def test_notifications_are_only_looked_at(client):
+    ann = make_user("ann")
+    told = make_notification(make_task(State.COMPLETED, owner=ann, title="Sales"))
+    client.force_login(make_staff(permissions=("view_notification",)))
+    assert "Sales is ready" in text_of(client.get(at("notification_changelist")))
+    assert "Sales is ready" in text_of(client.get(f"{at('notification_changelist')}?read=0"))
+    assert "Sales is ready" not in text_of(client.get(f"{at('notification_changelist')}?read=1"))
+    assert client.get(at("notification_change", told.pk)).status_code == 200
+    assert client.post(at("notification_change", told.pk), {}).status_code == 403
+    assert client.get(at("notification_add")).status_code == 403
+
+
+@pytest.mark.parametrize("name", ["queue", "worker", "report", "notification", "duty", "failuregroup"])
+def test_every_list_needs_its_permission_and_is_whole_when_empty(client, name):
+    client.force_login(make_staff())
+    assert client.get(at(f"{name}_changelist")).status_code == 403
+    client.force_login(make_staff(permissions=(f"view_{name}",)))
+    assert client.get(at(f"{name}_changelist")).status_code == 200

@@ -14,15 +14,19 @@ from channels.auth import AuthMiddlewareStack
 from channels.routing import URLRouter
 from channels.testing import WebsocketCommunicator
 from django.contrib.auth.models import AnonymousUser
+from django.core import signing
 from django.test import Client
 
-from taskcenter import relay as room
-from taskcenter.consumers import TaskConsumer, messages, websocket_urlpatterns
+from taskcenter import passes
+from taskcenter.consumers import TaskConsumer, history, messages, websocket_urlpatterns
+from taskcenter.consumers.following import Following
 from taskcenter.models import Task
 from taskcenter.notifications import announce_unread
-from taskcenter.progress import TaskProgress, announce
+from taskcenter.passes import make_pass, task_of
+from taskcenter.progress import TaskProgress, announce, announce_line
+from taskcenter.relay import board, readings
 from taskcenter.states import State
-from tests.factories import make_notification, make_report, make_task, make_user
+from tests.factories import make_event, make_notification, make_report, make_task, make_user
 from tests.live import auntil, no_redis, own_valkey  # noqa: F401 fixtures
 
 if TYPE_CHECKING:
@@ -71,6 +75,17 @@ class Page:
         assert message["type"] == "websocket.close"
         return bye["code"], message["code"]
 
+    async def follow_history(self, task: Any, after: int = 0) -> None:
+        await self.say("subscribe", tasks=[{"id": str(task.id)}], events={"id": str(task.id), "after": after})
+        await self.hear("snapshot")
+
+    async def hear_lines(self, count: int) -> list[dict[str, Any]]:
+        """So many lines of history, over as many frames as they come in."""
+        lines: list[dict[str, Any]] = []
+        while len(lines) < count:
+            lines += (await self.hear("events"))["items"]
+        return lines
+
 
 @asynccontextmanager
 async def page(user: Any, **scope: Any) -> AsyncIterator[Page]:
@@ -87,7 +102,12 @@ async def nothing_is_left(own_valkey: ValkeyServer) -> AsyncIterator[None]:  # n
     """Every test ends with no relay, no task and no subscription."""
     yield
     await auntil(lambda: len(asyncio.all_tasks()) <= 1)
-    assert asyncio.get_running_loop() not in room._relays
+    assert asyncio.get_running_loop() not in board._relays
+
+
+def untitled(user: Any, queryset: Any) -> Any:
+    """A rule of a site's own."""
+    return queryset.filter(title="")
 
 
 def move(task: Task, state: str, **fields: Any) -> None:
@@ -175,7 +195,7 @@ async def test_a_burst_of_progress_becomes_few_frames_and_the_last_word_arrives(
 
 
 async def test_the_final_state_arrives_though_its_hint_was_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(TaskConsumer, "LOOK_AGAIN", 0.2)
+    monkeypatch.setattr(readings, "LOOK_AGAIN", 0.2)
     user = await amake_user()
     task = await amake_task(State.PROCESSING, owner=user)
     async with page(user) as open_page:
@@ -186,6 +206,7 @@ async def test_the_final_state_arrives_though_its_hint_was_lost(monkeypatch: pyt
 
 async def test_looking_again_says_nothing_when_nothing_differs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(TaskConsumer, "LOOK_AGAIN", 0.02)
+    monkeypatch.setattr(readings, "LOOK_AGAIN", 0.02)
     user = await amake_user()
     task = await amake_task(owner=user)
     async with page(user) as open_page:
@@ -208,7 +229,7 @@ async def test_redis_killed_mid_way_the_bar_moves_on_and_the_end_arrives(
     own_valkey: ValkeyServer,  # noqa: F811 the fixture
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(room, "BLIND", 0.2)
+    monkeypatch.setattr(readings, "BLIND", 0.2)
     user = await amake_user()
     task = await amake_task(State.PROCESSING, owner=user)
     async with page(user) as open_page:
@@ -226,17 +247,18 @@ async def test_redis_killed_mid_way_the_bar_moves_on_and_the_end_arrives(
 async def test_what_happens_between_joining_and_reading_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     user = await amake_user()
     task = await amake_task(State.PROCESSING, owner=user)
-    look = TaskConsumer._look
+    look = Following.look
 
-    async def slow_look(self: TaskConsumer, keys: Any) -> Any:
+    async def slow_look(self: Following, keys: Any) -> Any:
         found = await look(self, keys)
         await sync_to_async(move)(task, State.COMPLETED)
         await sync_to_async(announce)(task.id, task.rev)
         # The relay has it before the page has its snapshot.
-        await auntil(lambda: self.inbox._changed)
+        inbox = next(iter(board.relay()._inboxes))
+        await auntil(lambda: inbox._changed)
         return found
 
-    monkeypatch.setattr(TaskConsumer, "_look", slow_look)
+    monkeypatch.setattr(Following, "look", slow_look)
     async with page(user) as open_page:
         assert (await open_page.follow(task))["tasks"][0]["state"] == "processing"
         await open_page.hear_of(task, state="completed")
@@ -274,7 +296,7 @@ async def test_ping_is_answered_and_unknown_types_and_fields_are_ignored() -> No
     user = await amake_user()
     async with page(user) as open_page:
         await open_page.say("dance", with_="me")
-        await open_page.say("subscribe", tasks=[], events={"id": "x", "after": 0}, token="y")
+        await open_page.say("subscribe", tasks=[], token="y", more={"x": 1})
         await open_page.say("ping", n=7)
         assert (await open_page.hear("pong"))["n"] == 7
 
@@ -291,6 +313,9 @@ async def test_ping_is_answered_and_unknown_types_and_fields_are_ignored() -> No
         '{"type": "subscribe", "tasks": {}}',
         '{"type": "subscribe", "tasks": ["x"]}',
         '{"type": "subscribe", "tasks": [{"id": 7}]}',
+        '{"type": "subscribe", "events": "x"}',
+        '{"type": "subscribe", "events": {"id": "x", "after": -1}}',
+        '{"type": "subscribe", "events": {"id": "x", "after": 99999999999}}',
         '{"type": "unsubscribe"}',
         '{"type": "ping", "x": "' + "y" * messages.MAX_FRAME + '"}',
         "[" * 60_000,
@@ -392,10 +417,227 @@ async def test_a_page_that_has_gone_is_no_error(
 
 @pytest.mark.usefixtures("no_redis")
 async def test_without_redis_a_page_still_gets_its_snapshot_and_the_news(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "BLIND", 0.1)
+    monkeypatch.setattr(readings, "BLIND", 0.1)
     user = await amake_user()
     task = await amake_task(State.PROCESSING, owner=user)
     async with page(user) as open_page:
         assert len((await open_page.follow(task))["tasks"]) == 1
         await sync_to_async(move)(task, State.COMPLETED)
         await open_page.hear_of(task, state="completed")
+
+
+# A task that is hidden now.
+
+
+async def test_news_of_a_row_go_only_to_those_who_may_still_see_it() -> None:
+    user, other = await amake_user(), await amake_user()
+    task = await amake_task(State.PROCESSING, owner=user)
+    async with page(user) as open_page:
+        await open_page.follow(task)
+        await open_page.hear("notice")
+        await sync_to_async(move)(task, State.COMPLETED, owner=other)
+        await sync_to_async(announce)(task.id, task.rev)
+        # The very next frame: nothing of the new state comes before it.
+        frame = await open_page.communicator.receive_json_from(PATIENCE)
+        assert (frame["type"], frame["denied"]) == ("snapshot", [str(task.id)])
+        assert board.relay()._tasks() == set(), "nobody watches it any more"
+
+
+async def test_a_permission_taken_away_is_noticed_with_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TaskConsumer, "LOOK_AGAIN", 0.05)
+    monkeypatch.setattr(TaskConsumer, "CHECK_SESSION", 0.05)
+    operator = await amake_user(permissions=("view_task",))
+    task = await amake_task(State.PROCESSING, owner=await amake_user())
+    async with page(operator) as open_page:
+        assert len((await open_page.follow(task))["tasks"]) == 1
+        await operator.user_permissions.aclear()
+        assert (await open_page.hear("snapshot"))["denied"] == [str(task.id)]
+
+
+async def test_a_sites_own_rule_is_asked_before_a_new_state_is_told(settings: Any) -> None:
+    settings.TASKCENTER = {"VISIBLE": f"{__name__}.untitled"}
+    user = await amake_user()
+    task = await amake_task(State.PROCESSING, owner=user)
+    async with page(user) as open_page:
+        assert len((await open_page.follow(task))["tasks"]) == 1
+        await open_page.hear("notice")
+        await sync_to_async(move)(task, State.COMPLETED, title="hidden")
+        await sync_to_async(announce)(task.id, task.rev)
+        frame = await open_page.communicator.receive_json_from(PATIENCE)
+        assert (frame["type"], frame["denied"]) == ("snapshot", [str(task.id)])
+
+
+async def test_rights_are_the_same_after_a_look_at_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TaskConsumer, "LOOK_AGAIN", 0.05)
+    monkeypatch.setattr(TaskConsumer, "CHECK_SESSION", 0.05)
+    looks: list[Any] = []
+    becomes = Following.becomes
+
+    async def counted(self: Following, user: Any) -> None:
+        await becomes(self, user)
+        looks.append(user)
+
+    monkeypatch.setattr(Following, "becomes", counted)
+    user = await amake_user()
+    task = await amake_task(State.PROCESSING, owner=user)
+    async with page(user) as open_page:
+        await open_page.follow(task)
+        await auntil(lambda: len(looks) > 2)
+        await sync_to_async(TaskProgress(task.id, 1).set)(0.5)
+        assert (await open_page.hear_of(task, progress=0.5))["can"] == ["cancel"]
+
+
+# History.
+
+
+async def test_history_comes_in_order_from_where_the_page_is_and_then_live() -> None:
+    user = await amake_user()
+    task = await amake_task(State.PROCESSING, owner=user)
+    tell = sync_to_async(make_event)
+    for number in range(1, 6):
+        await tell(task, text=f"line {number}", level="warning")
+    async with page(user) as open_page:
+        await open_page.follow_history(task, after=2)
+        lines = await open_page.hear_lines(3)
+        assert [(one["seq"], one["text"]) for one in lines] == [(3, "line 3"), (4, "line 4"), (5, "line 5")]
+        assert (lines[0]["kind"], lines[0]["word"], lines[0]["level"]) == ("log", "Log", "warning")
+        await tell(task, text="line 6")
+        await sync_to_async(announce_line)(task.id)
+        assert [one["seq"] for one in await open_page.hear_lines(1)] == [6]
+        # What a move of the task has to say comes with the move.
+        await tell(task, "cancelled", "Stopped as asked.")
+        await sync_to_async(move)(task, State.COMPLETED)
+        await sync_to_async(announce)(task.id, task.rev)
+        assert [one["kind"] for one in await open_page.hear_lines(1)] == ["cancelled"]
+
+
+async def test_a_long_history_comes_in_parts_and_nothing_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "MOST", 4)
+    monkeypatch.setattr(TaskConsumer, "UPDATE_GAP", 0.01)
+    user = await amake_user()
+    task = await amake_task(owner=user)
+    for _ in range(10):
+        await sync_to_async(make_event)(task, text="x" * 2000)
+    async with page(user) as open_page:
+        await open_page.follow_history(task)
+        frames = [await open_page.hear("events") for _ in range(3)]
+        assert [len(frame["items"]) for frame in frames] == [4, 4, 2]
+        assert [frame["more"] for frame in frames] == [True, True, False]
+        assert [line["seq"] for frame in frames for line in frame["items"]] == [*range(1, 11)]
+        assert len(frames[0]["items"][0]["text"]) == history.TEXT_LIMIT
+
+
+async def test_a_line_whose_hint_was_lost_comes_with_the_next_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TaskConsumer, "LOOK_AGAIN", 0.1)
+    user = await amake_user()
+    task = await amake_task(owner=user)
+    async with page(user) as open_page:
+        await open_page.follow_history(task)
+        await sync_to_async(make_event)(task, text="unheard")
+        assert (await open_page.hear_lines(1))[0]["text"] == "unheard"
+
+
+async def test_the_history_of_somebody_elses_task_is_denied() -> None:
+    user = await amake_user()
+    hers = await amake_task(owner=await amake_user())
+    await sync_to_async(make_event)(hers, text="secret")
+    async with page(user) as open_page:
+        await open_page.follow_history(hers)
+        answer = await open_page.hear("events")
+        assert (answer["items"], answer["denied"]) == ([], True)
+
+
+async def test_an_unsubscribed_task_has_no_history_any_more() -> None:
+    user = await amake_user()
+    task = await amake_task(owner=user)
+    async with page(user) as open_page:
+        await open_page.follow_history(task)
+        await open_page.say("unsubscribe", ids=[str(task.id)])
+        await open_page.say("ping", n=1)
+        await open_page.hear("pong")
+        await sync_to_async(make_event)(task)
+        await sync_to_async(announce_line)(task.id)
+        assert await open_page.communicator.receive_nothing(timeout=0.3)
+
+
+# Passes.
+
+
+async def test_a_pass_opens_its_task_to_look_at_and_nothing_else() -> None:
+    owner = await amake_user()
+    task, other = [await amake_task(State.PROCESSING, owner=owner) for _ in range(2)]
+    await sync_to_async(make_event)(task, text="what the owner's log says")
+    async with page(AnonymousUser()) as open_page:
+        pass_ = make_pass(task)
+        asked = [{"id": str(one.id), "token": pass_} for one in (task, other)]
+        await open_page.say("subscribe", tasks=asked, events={"id": str(task.id)})
+        answer = await open_page.hear("snapshot")
+        assert [(one["id"], one["can"], one["url"]) for one in answer["tasks"]] == [(str(task.id), [], None)]
+        assert answer["denied"] == [str(other.id)]
+        assert (await open_page.hear("events"))["denied"]
+        await sync_to_async(TaskProgress(task.id, 1).set)(0.5)
+        assert (await open_page.hear_of(task, progress=0.5))["can"] == []
+        await sync_to_async(make_report)(task)
+        await sync_to_async(move)(task, State.COMPLETED)
+        await sync_to_async(announce)(task.id, task.rev)
+        assert (await open_page.hear_of(task, final=True))["report_url"] is None
+        # The first word was good; a later one without a pass is only denied.
+        assert (await open_page.follow(other))["denied"] == [str(other.id)]
+
+
+async def test_who_sees_a_task_by_right_needs_no_pass_and_keeps_their_rights() -> None:
+    owner = await amake_user()
+    task = await amake_task(State.PROCESSING, owner=owner)
+    async with page(owner) as open_page:
+        assert (await open_page.follow(task, token=make_pass(task)))["tasks"][0]["can"] == ["cancel"]
+
+
+@pytest.mark.parametrize("spoil", [str.upper, lambda text: text[:-1], lambda _: "", lambda text: f"x{text}"])
+async def test_a_spoilt_pass_opens_nothing(spoil: Any) -> None:
+    task = await amake_task(State.PROCESSING)
+    async with page(AnonymousUser()) as open_page:
+        await open_page.say("subscribe", tasks=[{"id": str(task.id), "token": spoil(make_pass(task))}])
+        assert await open_page.closing() == (4401, 4401)
+
+
+async def test_a_pass_that_ran_out_ends_the_view(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TaskConsumer, "LOOK_AGAIN", 0.1)
+    task = await amake_task(State.PROCESSING)
+    async with page(AnonymousUser()) as open_page:
+        await open_page.follow(task, token=make_pass(task))
+        monkeypatch.setattr(passes, "LIFETIME", -1)
+        assert (await open_page.hear("snapshot"))["denied"] == [str(task.id)]
+
+
+def test_a_pass_is_for_looking_and_signed_for_nothing_else() -> None:
+    task_id = uuid4()
+    assert task_of(make_pass(task_id)) == task_id
+    for other in (signing.dumps([str(task_id), "view"]), signing.dumps([str(task_id), "edit"], salt=passes.SALT)):
+        assert task_of(other) is None
+    assert task_of(signing.dumps({"x": 1}, salt=passes.SALT)) is None
+
+
+# A page that does not read.
+
+
+async def test_a_page_that_takes_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TaskConsumer, "STUCK", 0.1)
+    user = await amake_user()
+    task = await amake_task(State.PROCESSING, owner=user)
+    stuck = asyncio.Event()
+
+    async def never(*_: Any, **__: Any) -> None:
+        stuck.set()
+        await asyncio.Event().wait()
+
+    communicator = WebsocketCommunicator(TaskConsumer.as_asgi(), "/ws/taskcenter/")
+    communicator.scope["user"] = user
+    await communicator.connect(timeout=PATIENCE)
+    open_page = Page(communicator)
+    await open_page.follow(task)
+    await open_page.hear("notice")
+    monkeypatch.setattr(TaskConsumer, "send", never)
+    await sync_to_async(TaskProgress(task.id, 1).stage)("x")
+    await asyncio.wait_for(stuck.wait(), PATIENCE)
+    await communicator.wait(timeout=PATIENCE)
+    assert not board._relays, "it is watched no more"

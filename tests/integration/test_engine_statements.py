@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import time
 import uuid
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import DataError, connection, transaction
+from django.db import DataError, OperationalError, connection, transaction
 from django.utils import timezone
 
 from taskcenter import lifecycle
-from taskcenter.models import Notification, Queue, Report, Task, TaskEvent
-from taskcenter.models.engine import Claimed, Ended, Engine, Want, engine_of
+from taskcenter.models import Notification, Queue, Report, Task, TaskEvent, prepared
+from taskcenter.models.engine import Claimed, Ended, Engine, Want, engine_of, own_connection
 from taskcenter.models.engine.reference import ReferenceEngine
 from taskcenter.states import State
 from tests.factories import make_task, make_user
@@ -47,6 +49,85 @@ def ended(claimed: Claimed, result: str = "1", **options: Any) -> Ended:
 
 def fresh(task: Any) -> Task:
     return Task.objects.get(id=task.id)
+
+
+# A slot's own connection (PostgreSQL): straight through libpq.
+
+
+@pytest.fixture
+def own() -> Iterator[Engine]:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has no server to talk to")
+    theirs = own_connection()
+    yield engine_of(theirs, is_own=True)
+    theirs.close()
+
+
+def ask(engine: Any, sql: str) -> list[Any]:
+    with engine.connection.cursor() as cursor:
+        cursor.execute(sql)
+        return list(cursor.fetchall()) if cursor.description else []
+
+
+def test_turns_on_a_slot_s_own_connection_are_those_of_any_other(own: Engine) -> None:
+    owner = make_user()
+    first, second = make_task(owner=owner, priority=1), make_task(timeout=1.5)
+    rows = own.turn((), want()).claimed
+    assert [row.id for row in rows] == [first.id, second.id]
+    by_itself = Task.objects.get(id=second.id)
+    assert rows[1] == Claimed.of(by_itself)._replace(
+        created_at=rows[1].created_at, started_at=rows[1].started_at, attempted_at=rows[1].attempted_at
+    )
+    turned = own.turn([ended(row, note="Done.") for row in rows], want())
+    assert set(turned.landed) == {first.id, second.id}
+    assert Notification.objects.get().text == "Done."
+    names = ask(own, "SELECT name FROM pg_prepared_statements")
+    assert names
+    assert all(name.startswith("taskcenter_") for (name,) in names), "psycopg has prepared them"
+
+
+def test_a_server_that_forgot_its_statements_is_told_again(own: Engine) -> None:
+    make_task(), make_task(), make_task()
+    assert own.turn((), want(limit=1)).claimed
+    ask(own, "DEALLOCATE ALL")
+    assert own.turn((), want(limit=1)).claimed
+    assert own.turn((), want(limit=1)).claimed
+
+
+def test_what_the_server_refuses_is_said_as_django_says_it_and_nothing_is_written(own: Engine) -> None:
+    make_task()
+    rows = own.turn((), want()).claimed
+    with pytest.raises(DataError):
+        own.turn([ended(rows[0], result="no json")], None)
+    assert fresh(rows[0]).state == State.PROCESSING
+    assert own.turn([ended(rows[0])], None).landed
+
+
+def test_a_connection_that_has_gone_is_said_and_nothing_is_written_twice(own: Engine) -> None:
+    make_task(), make_task()
+    own.turn((), want(limit=1))
+    [(pid,)] = ask(own, "SELECT pg_backend_pid()")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+    with pytest.raises(OperationalError):
+        own.turn((), want(limit=1))
+    own.connection.close()  # type: ignore[attr-defined]
+    assert len(own.turn((), want()).claimed) == 1
+
+
+def test_a_connection_that_goes_in_the_middle_is_said_as_django_says_it(
+    own: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a slot would end of it, as of an error of its own."""
+    own.turn((), want())
+
+    def hang_up(_sql: str, server: Any, _registry: Any) -> bytes:
+        server.pgconn.finish()
+        return b"whatever"
+
+    monkeypatch.setattr(prepared, "_name_of", hang_up)
+    with pytest.raises(OperationalError):
+        own.turn((), want())
 
 
 # Claims.
@@ -196,6 +277,34 @@ def test_an_end_keeps_result_report_and_notification_in_one_commit(engine: Engin
     )
     assert engine.turn([ended(row)], None).landed == {}
     assert Notification.objects.count() == 1
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_an_end_says_when_its_attempt_really_began(engine: Engine, count: int) -> None:
+    """It was claimed a while before: in a batch, or ahead."""
+    long_ago = timezone.now() - timedelta(hours=1)
+    for _ in range(count):
+        make_task()
+    rows = claim(engine)
+    Task.objects.update(attempted_at=long_ago, started_at=long_ago)
+    engine.turn([ended(row, begun=time.monotonic() - 60) for row in rows], None)
+    for task in Task.objects.all():
+        assert task.started_at == task.attempted_at
+        assert task.finished_at is not None
+        assert task.attempted_at is not None
+        assert 59 < (task.finished_at - task.attempted_at).total_seconds() < 600
+
+
+def test_no_end_says_that_its_attempt_began_before_its_claim_or_touches_an_earlier_start(engine: Engine) -> None:
+    make_task(), make_task()
+    one, other = claim(engine)
+    earlier = timezone.now() - timedelta(hours=1)
+    Task.objects.filter(id=other.id).update(started_at=earlier)
+    before = {task.id: task.attempted_at for task in Task.objects.all()}
+    engine.turn([ended(one, begun=time.monotonic() - 3600), ended(other, begun=time.monotonic())], None)
+    assert fresh(one).attempted_at == fresh(one).started_at == before[one.id]
+    assert fresh(other).started_at == earlier
+    assert fresh(other).attempted_at >= before[other.id]
 
 
 def test_many_end_and_the_next_are_claimed_in_one_turn(engine: Engine) -> None:

@@ -13,10 +13,9 @@ from asgiref.sync import sync_to_async
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from taskcenter import relay as room
 from taskcenter.models import Task
-from taskcenter.progress import TaskProgress, announce, announce_many, snapshots
-from taskcenter.relay import Inbox, Relay, relay
+from taskcenter.progress import TaskProgress, Viewer, announce, announce_line, announce_many, snapshots
+from taskcenter.relay import Inbox, Relay, line, readings, relay
 from taskcenter.states import State
 from taskcenter.wire import notice_channel, progress_channel
 from tests.factories import make_task
@@ -60,14 +59,14 @@ async def relayed(own_valkey: ValkeyServer) -> AsyncIterator[Relay]:  # noqa: F8
     yield one
     for inbox in inboxes:
         one.leave(inbox)
-    await auntil(lambda: one._listening is None and one._reading is None)
+    await auntil(lambda: one.is_quiet)
 
 
 async def told(inbox: Inbox, task: Task) -> Snapshot:
     """The next snapshot of that task."""
     while True:
         await asyncio.wait_for(inbox.ready.wait(), 15)
-        changed, _ = inbox.take({str(task.id)})
+        changed = inbox.take({str(task.id)}).changed
         if changed:
             return changed[0]
 
@@ -100,21 +99,21 @@ async def test_a_burst_of_changes_is_read_in_one_go(relayed: Relay) -> None:
     inboxes = [relayed.join() for _ in range(3)]
     for inbox in inboxes:
         await relayed.watch(inbox, [progress_channel(task.id) for task in tasks])
-    readings: list[int] = []
+    sizes: list[int] = []
 
     def counted(keys: list[str]) -> list[Snapshot]:
-        readings.append(len(keys))
+        sizes.append(len(keys))
         return snapshots(Task.objects.filter(id__in=keys))
 
-    original, room._snapshots_of = room._snapshots_of, counted  # type: ignore[assignment]
+    original, readings._snapshots_of = readings._snapshots_of, counted  # type: ignore[assignment]
     try:
         await sync_to_async(announce_many)([(task.id, 2) for task in tasks])
         for inbox in inboxes:
             await auntil(lambda inbox=inbox: len(inbox._changed) == len(tasks))
     finally:
-        room._snapshots_of = original
-    assert sum(readings) == 20
-    assert len(readings) <= 3
+        readings._snapshots_of = original
+    assert sum(sizes) == 20
+    assert len(sizes) <= 3
 
 
 async def test_progress_of_the_known_attempt_is_told_without_reading_the_row(relayed: Relay) -> None:
@@ -132,7 +131,7 @@ async def test_progress_of_the_known_attempt_is_told_without_reading_the_row(rel
     snapshot = await told(inbox, task)
     assert snapshot.stored is not None
     assert (snapshot.stored.progress, snapshot.stored.metadata["message"]) == (0.5, "reading")
-    assert relayed._reading is None
+    assert relayed._readings.is_quiet
 
 
 async def test_progress_of_an_attempt_nobody_knew_of_sends_the_relay_to_the_row(relayed: Relay) -> None:
@@ -175,9 +174,10 @@ async def test_only_what_is_watched_is_subscribed(
     relayed.leave(first)
     await auntil(lambda: subscribers(own_valkey, *channels) == [1, 0])
     relayed.leave(second)
-    await auntil(lambda: relayed._listening is None)
+    await auntil(lambda: relayed.is_quiet)
     await auntil(lambda: subscribers(own_valkey, *channels) == [0, 0])
-    assert (relayed._watchers, relayed._known, relayed._confirmations, relayed._missed) == ({}, {}, {}, set())
+    assert (relayed._watchers, relayed._known) == ({}, {})
+    assert (relayed._line._confirmations, relayed._line._missed) == ({}, set())
 
 
 async def test_a_slow_reader_keeps_one_snapshot_per_task(relayed: Relay) -> None:
@@ -193,7 +193,7 @@ async def test_a_slow_reader_keeps_one_snapshot_per_task(relayed: Relay) -> None
 
     await sync_to_async(work)()
     await auntil(lambda: relayed._known[str(task.id)].order == (1, 1, 50))
-    changed, _ = inbox.take({str(task.id)})
+    changed = inbox.take({str(task.id)}).changed
     assert [one.stored.seq for one in changed if one.stored] == [50]
 
 
@@ -212,13 +212,45 @@ async def test_what_is_not_ours_on_a_channel_is_ignored(
     assert (await told(inbox, task)).task.id == task.id
 
 
+async def test_a_hint_that_got_lost_is_made_good_by_reading_unfinished_rows_for_all(
+    relayed: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readings, "LOOK_AGAIN", 0.1)
+    task = await amake_task(State.PROCESSING)
+    inboxes = [relayed.join() for _ in range(2)]
+    for inbox in inboxes:
+        await relayed.watch(inbox, [progress_channel(task.id)])
+    await sync_to_async(change)(task, state=State.COMPLETED, finished_at=task.created_at)
+    for inbox in inboxes:
+        while (await told(inbox, task)).task.state != State.COMPLETED:
+            pass
+    assert relayed._unfinished() == set()
+
+
+async def test_a_new_line_of_history_is_told_without_reading_the_row(relayed: Relay) -> None:
+    task = await amake_task(State.PROCESSING)
+    inbox = relayed.join()
+    await relayed.watch(inbox, [progress_channel(task.id)])
+    await sync_to_async(announce_line)(task.id)
+    await asyncio.wait_for(inbox.ready.wait(), 15)
+    assert inbox.take(()).lines == {str(task.id)}
+    assert relayed._readings.is_quiet
+
+
+async def test_watchers_of_the_same_rights_share_one_text(relayed: Relay) -> None:
+    task = await amake_task(State.PROCESSING)
+    (snapshot,) = await sync_to_async(snapshots)(Task.objects.filter(id=task.id))
+    assert snapshot.text(Viewer(pk=1)) is snapshot.text(Viewer(pk=2))
+    assert snapshot.text(Viewer(pk=1)) != snapshot.text(Viewer(pk=1, cancels_any=True))
+
+
 async def test_a_deleted_row_sends_its_watchers_to_look(relayed: Relay) -> None:
     task = await amake_task()
     inbox = relayed.join()
     await relayed.watch(inbox, [progress_channel(task.id)])
     await Task.objects.all().adelete()
     await aannounce(task.id, 2)
-    await auntil(lambda: inbox.has_gone)
+    await auntil(lambda: inbox.take(()).has_gone)
 
 
 async def test_rows_are_read_while_redis_is_down_and_again_when_it_is_back(
@@ -226,7 +258,7 @@ async def test_rows_are_read_while_redis_is_down_and_again_when_it_is_back(
     own_valkey: ValkeyServer,  # noqa: F811 the fixture
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(room, "BLIND", 0.1)
+    monkeypatch.setattr(readings, "BLIND", 0.1)
     task = await amake_task()
     inbox = relayed.join()
     await relayed.watch(inbox, [progress_channel(task.id), notice_channel(1)])
@@ -237,13 +269,13 @@ async def test_rows_are_read_while_redis_is_down_and_again_when_it_is_back(
     await auntil(lambda: not relayed.is_up)
     while (await told(inbox, task)).task.state != State.PROCESSING:
         pass
-    assert not inbox.has_missed_notices
+    assert not inbox._has_missed_notices
 
     await asyncio.to_thread(own_valkey.restart)
     # From here only what Redis tells, or the catching up, can bring news.
-    monkeypatch.setattr(room, "BLIND", 1000)
+    monkeypatch.setattr(readings, "BLIND", 1000)
     await sync_to_async(change)(task, state=State.COMPLETED, finished_at=task.created_at)
-    await auntil(lambda: relayed.is_up and inbox.has_missed_notices)
+    await auntil(lambda: relayed.is_up and inbox._has_missed_notices)
     while (await told(inbox, task)).task.state != State.COMPLETED:
         pass
     await auntil(lambda: subscribers(own_valkey, progress_channel(task.id)) == [1])
@@ -258,7 +290,7 @@ async def test_without_redis_watching_neither_fails_nor_keeps_anybody_waiting() 
         await one.watch(inbox, [progress_channel(uuid4())])
     assert time.monotonic() - started < 3
     one.leave(inbox)
-    await auntil(lambda: one._listening is None and one._reading is None)
+    await auntil(lambda: one.is_quiet)
 
 
 async def test_a_line_that_fell_silent_counts_as_cut(
@@ -266,8 +298,8 @@ async def test_a_line_that_fell_silent_counts_as_cut(
     own_valkey: ValkeyServer,  # noqa: F811 the fixture
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(room, "PING", 0.05)
-    monkeypatch.setattr(room, "SILENCE", 0.2)
+    monkeypatch.setattr(line, "PING", 0.05)
+    monkeypatch.setattr(line, "SILENCE", 0.2)
     inbox = relayed.join()
     await relayed.watch(inbox, [progress_channel(uuid4())])
     await auntil(lambda: relayed.is_up)

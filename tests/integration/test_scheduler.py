@@ -56,18 +56,19 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_a_duty_is_done_when_it_is_due_and_not_before(new_scheduler: Any, done: list[str]) -> None:
     scheduler = new_scheduler()
-    assert scheduler.tick(NOON) == ["dispatch", "clean-up"]
+    assert scheduler.tick(NOON) == ["dispatch", "clean-up", "roll-up"]
     assert scheduler.tick(NOON + timedelta(seconds=29)) == []
-    assert scheduler.tick(NOON + timedelta(seconds=30)) == ["dispatch"]
-    assert scheduler.tick(NOON + timedelta(hours=12)) == ["dispatch", "clean-up"]
-    assert done == ["dispatch", "clean-up", "dispatch", "dispatch", "clean-up"]
+    assert scheduler.tick(NOON + timedelta(seconds=30)) == ["dispatch", "roll-up"]
+    assert scheduler.tick(NOON + timedelta(hours=12)) == ["dispatch", "clean-up", "roll-up"]
+    a_minute = ["dispatch", "roll-up"]
+    assert done == ["dispatch", "clean-up", "roll-up", *a_minute, "dispatch", "clean-up", "roll-up"]
 
 
 def test_a_scheduler_that_slept_for_days_does_each_duty_once(new_scheduler: Any, done: list[str]) -> None:
     new_scheduler().tick(NOON)
     done.clear()
     new_scheduler().tick(NOON + timedelta(days=3))
-    assert done == ["dispatch", "clean-up"]
+    assert done == ["dispatch", "clean-up", "roll-up"]
 
 
 def test_two_schedulers_take_each_due_time_once(new_scheduler: Any, done: list[str]) -> None:
@@ -86,7 +87,7 @@ def test_a_duty_that_fails_stops_no_other_and_is_written_down(
 
     monkeypatch.setitem(room.DUTIES, "dispatch", (broken, room.DUTIES["dispatch"][1]))
     new_scheduler().tick(NOON)
-    assert done == ["clean-up"]
+    assert done == ["clean-up", "roll-up"]
     assert "the disk is full" in Duty.objects.get(name="dispatch").last_outcome
     assert Duty.objects.get(name="clean-up").last_outcome == "clean-up done"
 

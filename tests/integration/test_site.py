@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 import uuid
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,7 @@ from analysis.services import AIService, rerun, settle, submit
 from analysis.tasks import analyze, unless_permanent
 from analysis.workers import AnalysisWorker
 from taskcenter import Cancelled, State
-from taskcenter.models import Report, Task
+from taskcenter.models import Report, Share, Task
 
 pytestmark = pytest.mark.django_db
 
@@ -380,6 +383,42 @@ def test_the_list_asks_as_many_questions_for_many_rows_as_for_few(
         submit(ann, ContentFile(GOOD, "a.csv"), "a.csv")
     with django_assert_max_num_queries(16):
         visitor.get(reverse("analysis:list"))
+
+
+def test_a_long_list_has_a_second_page(visitor: Client, ann: Any) -> None:
+    for number in range(21):
+        submit(ann, ContentFile(GOOD, "a.csv"), f"{number:02}.csv")
+    assert b"20.csv" in (first := visitor.get(reverse("analysis:list")).content)
+    assert b"00.csv" not in first
+    assert b'href="?page=2" rel="next"' in first
+    assert b"00.csv" in visitor.get(reverse("analysis:list"), {"page": 2}).content
+
+
+def test_every_answer_forbids_guessing_its_type_and_framing(visitor: Client, ann: Any) -> None:
+    analysis = submit(ann, ContentFile(GOOD, "a.csv"), "a.csv")
+    processed(analysis)
+    task = Task.objects.get()
+    pages = [reverse("analysis:list"), reverse("analysis:run", args=[analysis.pk]), "/tasks/", "/tasks/api/tasks/"]
+    pages += [f"/tasks/tasks/{task.pk}/", f"/tasks/shared/{Share.objects.make(task, ann, timedelta(hours=1)).token}/"]
+    pages += [f"/tasks/reports/{task.reports.get().pk}/{kind}" for kind in ("", "csv/", "json/", "html/")]
+    for address in pages:
+        answer = visitor.get(address)
+        assert answer.status_code == 200, address
+        assert answer["X-Content-Type-Options"] == "nosniff"
+        assert answer["X-Frame-Options"] == "DENY"
+        assert "unsafe-inline" not in answer["Content-Security-Policy"] or address.endswith(("csv/", "json/", "html/"))
+
+
+def test_the_csv_of_a_report_holds_its_columns_and_no_formula(visitor: Client, ann: Any) -> None:
+    rows = b"=cmd|x,price\n" + b"".join(b"=1+%d,%d\n" % (n % 3, n) for n in range(60))
+    processed(submit(ann, ContentFile(rows, "a.csv"), "=HYPERLINK(1).csv"))
+    answer = visitor.get(reverse("taskcenter:report-download", args=[Report.objects.get().pk, "csv"]))
+    text = answer.content.decode("utf-8-sig")
+    assert answer["Content-Type"] == "text/csv; charset=utf-8"
+    assert "price" in text
+    cells = [cell for line in csv.reader(io.StringIO(text)) for cell in line]
+    assert any(cell.startswith("'=") for cell in cells)
+    assert not [cell for cell in cells if cell.startswith(("=", "@", "+"))]
 
 
 def test_the_task_is_limited_in_time_and_tries() -> None:

@@ -73,7 +73,83 @@ def test_twenty_five_tasks_make_a_page_and_a_number_of_queries_that_does_not_gro
     assert text.count("<task-progress") == 25
     assert "Task 29" in text
     assert "Task 04" not in text
-    assert "Task 04" in text_of(ann_page.get(at("task-list"), {"page": 2}))
+    older = re.search(r'href="(\?after=[^"]+)" rel="next"', text)[1]
+    second = text_of(ann_page.get(at("task-list") + older))
+    assert "Task 04" in second
+    assert 'rel="next"' not in second
+    newer = re.search(r'href="(\?before=[^"]+)" rel="prev"', second)[1]
+    assert text_of(ann_page.get(at("task-list") + newer)).count("<task-progress") == 25
+
+
+def test_the_list_is_narrowed_by_state_and_by_title_together(ann_page, ann):
+    make_task(State.FAILED, owner=ann, title="Sales of March")
+    make_task(State.PENDING, owner=ann, title="Sales of April")
+    make_task(State.FAILED, owner=ann, title="Stock")
+    make_task(State.FAILED, owner=ann, definition="shop.tasks.count_sales")
+    make_task(State.FAILED, owner=make_user(), title="Sales of hers")
+    text = text_of(ann_page.get(at("task-list"), {"state": "failed", "q": "sales"}))
+    assert "Sales of March" in text
+    assert "count_sales" in text, "what has no title is called by its definition"
+    for absent in ("April", "Stock", "of hers"):
+        assert absent not in text
+    assert re.search(r'aria-current="page">Failed<', text)
+
+
+def test_a_search_ends_at_the_newest_tasks(ann_page, ann, monkeypatch):
+    monkeypatch.setattr("taskcenter.models.task.SEARCHED", 2)
+    for title in ("Sales 1", "Sales 2", "Sales 3", "Stock"):
+        make_task(owner=ann, title=title)
+        make_task(owner=make_user(), title="Hers")
+    text = text_of(ann_page.get(at("task-list"), {"q": "sales"}))
+    assert "Sales 3" in text
+    assert "Sales 2" not in text
+
+
+def test_waiting_is_one_word_for_three_states(ann_page, ann):
+    for state in State:
+        make_task(state, owner=ann, title=f"A {state} one")
+    text = text_of(ann_page.get(at("task-list")))
+    tab = re.search(r'href="([^"]+)">Waiting<', text)[1]
+    shown = set(re.findall(r"A (\w+) one</a>", text_of(ann_page.get(at("task-list") + tab))))
+    assert shown == {"blocked", "scheduled", "pending"}
+
+
+def test_nothing_found_says_so_and_leads_back(ann_page, ann):
+    make_task(State.FAILED, owner=ann, title="Sales")
+    text = text_of(ann_page.get(at("task-list"), {"state": "completed", "q": HOSTILE}))
+    assert "No done tasks" in text
+    assert "Show all tasks" in text
+    assert HOSTILE not in text
+
+
+@pytest.mark.parametrize("asked", [{"state": "x"}, {"after": "x"}, {"before": "0"}])
+def test_an_address_that_makes_no_sense_shows_the_whole_list(ann_page, asked):
+    assert ann_page.get(at("task-list"), asked)["Location"] == at("task-list")
+
+
+def test_a_page_of_notifications_is_followed_by_the_next(ann_page, ann):
+    for _ in range(26):
+        make_notification(make_task(State.COMPLETED, owner=ann))
+    text = text_of(ann_page.get(at("notification-list")))
+    older = re.search(r'href="(\?after=\d+)" rel="next"', text)[1]
+    assert text_of(ann_page.get(at("notification-list") + older)).count("Mark read<") == 1
+    assert ann_page.get(at("notification-list"), {"after": "x"}).status_code == 302
+
+
+def test_a_waiting_task_says_why_it_waits(client, ann):
+    task = make_task(State.PENDING, owner=ann)
+
+    def page(user):
+        client.force_login(user)
+        return text_of(client.get(at("task-detail", task.pk)))
+
+    plain = page(ann)
+    assert "Nothing can run it at the moment." in plain
+    assert "You can leave this page" in plain
+    assert "rqworker" not in plain
+    assert "manage.py rqworker default" in page(make_staff(permissions=("view_task",)))
+    Queue.objects.create(name="default", paused_at=timezone.now(), paused_reason="Stocktaking")
+    assert "It is held back for now: Stocktaking" in page(ann)
 
 
 @pytest.mark.parametrize("state", sorted(State))
@@ -387,3 +463,22 @@ def test_ready_says_whether_every_migration_is_applied(client, monkeypatch):
 def test_a_finished_task_offers_no_cancel_button(ann_page, ann, state):
     task = make_task(state, owner=ann)
     assert at("task-cancel", task.pk) + '"><input' not in text_of(ann_page.get(at("task-detail", task.pk)))
+
+
+def test_the_owner_reads_the_history_in_plain_words_and_staff_in_ours(client, ann):
+    task = make_task(State.FAILED, owner=ann, attempt=2, started_at=timezone.now() - timedelta(minutes=3))
+    make_event(task, TaskEvent.Kind.RECOVERED, "The worker died.")
+    make_event(task, TaskEvent.Kind.STACK, "2 threads")
+    make_event(task, TaskEvent.Kind.LOG, "Read 3 files", actor=ann)
+
+    def history(user):
+        client.force_login(user)
+        return text_of(client.get(at("task-detail", task.pk))).partition("tc-timeline")[2]
+
+    plain, ours = history(ann), history(make_staff(permissions=("view_task",)))
+    for word in ("Asked for", "Begun", "Begun again, try 2", "Taken up again", "Read 3 files", "Failed"):
+        assert f"<strong>{word}</strong>" in plain
+    for word in ("queue", "Attempt", "Stack", "Log<"):
+        assert word not in plain
+    for word in ("Enqueued", "Attempt 2 began", "Recovered", "Stack dumped", "Log"):
+        assert f"<strong>{word}</strong>" in ours

@@ -232,3 +232,14 @@ def stumble(context: TaskContext) -> dict[str, int]:
     while not book().gate_is_open(context.attempt):
         time.sleep(0.02)
     return _close(context, 0)
+
+
+@task(takes_context=True)
+def chatter(context: TaskContext, calls: int) -> dict[str, float]:
+    """Tell progress so many times, as fast as it can; the seconds of CPU that this took."""
+    book().begin(context.row.id, context.attempt)
+    used, began = time.process_time(), time.monotonic()
+    for done in range(calls):
+        context.progress.set(done / calls, "talking")
+    took = {"cpu": time.process_time() - used, "seconds": time.monotonic() - began}
+    return {**_close(context, 0), **took}

@@ -27,6 +27,17 @@ DOCUMENTED = {
     "TASK_MODULES": (),
     "UNKNOWN_FAILS_AFTER": timedelta(hours=1),
     "FOREIGN_JOBS": "refuse",
+    "MASK": (
+        "passw",
+        "pwd",
+        "secret",
+        "token",
+        "api_key",
+        "private_key",
+        "authorization",
+        "credential",
+        "cookie",
+    ),
 }
 
 
@@ -67,6 +78,7 @@ def test_a_typing_error_is_named_and_does_no_harm() -> None:
         {"MAX_CRASHES": -1},
         {"PROGRESS_PER_SECOND": 0},
         {"FOREIGN_JOBS": "drop"},
+        {"MASK": "token"},
     ],
     ids=str,
 )

@@ -19,6 +19,7 @@ from taskcenter.models import Task
 from taskcenter.progress import Stored, TaskProgress, Viewer, frame, live, store
 from taskcenter.progress.pace import Pace
 from taskcenter.states import State
+from tests.factories import make_task, make_user
 from tests.live import until
 
 
@@ -241,6 +242,23 @@ def test_only_the_owner_and_who_holds_the_permission_may_act() -> None:
     assert Viewer().actions(a_task()) == ()
     asked = a_task(owner_id=7, cancel_requested_at=timezone.now())
     assert owner.actions(asked) == ()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("who", ["owner", "stranger", "operator", "superuser", "inactive owner", "nobody"])
+def test_the_usual_rule_says_the_same_without_a_query(who: str, settings: Any) -> None:
+    owner = make_user(is_active=who != "inactive owner")
+    others = {
+        "stranger": make_user(),
+        "operator": make_user(permissions=("view_task",)),
+        "superuser": make_user(is_superuser=True),
+        "nobody": AnonymousUser(),
+    }
+    user = others.get(who, owner)
+    for task in (make_task(owner=owner), make_task()):
+        assert Viewer.of(user).sees(task) == progress.visible(user).filter(id=task.id).exists()
+    settings.TASKCENTER = {"VISIBLE": "somewhere.rule"}
+    assert Viewer.of(user).sees(task) is None
 
 
 def test_the_rule_of_visibility_may_be_any_function(settings: Any) -> None:

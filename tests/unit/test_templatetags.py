@@ -197,3 +197,11 @@ def test_the_unread_count_costs_one_query(django_assert_num_queries: Any) -> Non
 def test_nobody_in_particular_has_no_notifications(django_assert_num_queries: Any) -> None:
     assert rendered("{% unread_notifications %}", **asked_by(AnonymousUser())).strip() == ""
     assert rendered("{% unread_notifications %}").strip() == ""
+
+
+def test_a_bar_with_an_address_of_its_own_asks_there_and_opens_no_socket() -> None:
+    page = rendered("{% task_progress task token=token poll_url='/shared/' %}", task=a_task(), token=HOSTILE)
+    assert 'ws-url=""' in page
+    assert 'poll-url="/shared/"' in page
+    assert HOSTILE not in page
+    assert "token=" not in rendered("{% task_progress task %}", task=a_task())

@@ -1,7 +1,6 @@
 /* What the pages gain with JavaScript; all of them work without.
  *
  *   upload   drop zone, bar, and no upload of what is too large anyway
- *   run      stage list and document title follow the task; how it ended is fetched, not guessed
  */
 
 const select = (selector, root = document) => root.querySelector(selector);
@@ -83,40 +82,5 @@ function arrived(request) {
   if (again) {
     begin(again);
     select('input[type="file"]', again).focus();
-  }
-}
-
-/* ---- run ---- */
-
-const run = select("[data-run]");
-if (run) {
-  const title = document.title;
-  for (const kind of ["task:progress", "task:state"]) run.addEventListener(kind, (event) => follow(event.detail, title));
-  run.addEventListener("task:finished", () => finished(title));
-}
-
-function follow(task, title) {
-  if (task.final) return;
-  const stages = [...run.querySelectorAll("[data-stage]")];
-  const current = stages.findIndex((stage) => stage.dataset.stage === task.stage);
-  stages.forEach((stage, place) => mark(stage, place < current ? "done" : place === current ? "running" : "waiting"));
-  document.title = task.progress ? `(${percent(task.progress)}) ${title}` : title;
-}
-
-function mark(stage, state) {
-  stage.dataset.state = state;
-  select(".site-stage-state", stage).textContent = state;
-}
-
-/** How it ended is told by the server: take the parts that change from a fresh copy of this page. */
-async function finished(title) {
-  document.title = title;
-  select("[data-while-running]")?.remove();
-  const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-  if (!answer.ok) return;
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  for (const part of ["[data-outcome]", "[data-stages]", "[data-task-report-link]"]) {
-    const fresh = select(part, page);
-    if (fresh) select(part)?.replaceWith(document.adoptNode(fresh));
   }
 }

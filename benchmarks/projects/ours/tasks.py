@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from benchmarks.projects import bodies
+from benchmarks.projects.ours import live
 from taskcenter import task
 
 TASKS = {kind: task(getattr(bodies, kind)) for kind in bodies.__all__}
+TASKS |= {"busy": live.busy, "ticks": live.ticks}
+session = live.session
 
 
 def enqueue(kind: str, number: int) -> None:

@@ -27,23 +27,29 @@ _COLUMNS = """
     t.args::text, t.kwargs::text, t.metadata::text, t.tags::text, t.title, t.owner_id, t.worker_id"""
 _WIDTH = len(Claimed._fields)
 _CLAIMED, _LANDED, _LIMITED = 0, 1, 2
-_GIVEN = "%(now)s::timestamptz"
 _NOW = "coalesce(%(now)s::timestamptz, statement_timestamp())"
 """The server's own time, which all workers share; one is given only while a test holds the clock."""
 
+# A row is claimed a little before it begins, in a batch or ahead: the end says when that was.
+_BEGUN = """
+        attempted_at = greatest(t.attempted_at, {now} - make_interval(secs => {age})),
+        started_at = CASE WHEN t.started_at < t.attempted_at THEN t.started_at
+            ELSE greatest(t.attempted_at, {now} - make_interval(secs => {age})) END,"""
 _FINISH_ONE = """
 fin AS (
-    UPDATE taskcenter_task t SET state = 'completed', rev = t.rev + 1, finished_at = %(now)s::timestamptz,
-        progress = 1, result = %(result)s::jsonb, error_type = '', error_message = '', fingerprint = ''
+    UPDATE taskcenter_task t SET state = 'completed', rev = t.rev + 1, finished_at = {now},
+        progress = 1, result = %(result)s::jsonb, {begun}
+        error_type = '', error_message = '', fingerprint = ''
     WHERE t.id = %(id)s::uuid AND t.attempt = %(attempt)s::int4 AND t.state = 'processing'
     RETURNING t.id, t.attempt, t.rev, t.owner_id, %(note)s::text AS note)"""
 _FINISH_MANY = """
 sent AS MATERIALIZED (
-    SELECT * FROM unnest(%(ids)s::uuid[], %(attempts)s::int4[], %(results)s::text[], %(notes)s::text[])
-        AS d(id, attempt, result, note)),
+    SELECT * FROM unnest(%(ids)s::uuid[], %(attempts)s::int4[], %(results)s::text[], %(notes)s::text[],
+        %(ages)s::float8[]) AS d(id, attempt, result, note, age)),
 fin AS (
-    UPDATE taskcenter_task t SET state = 'completed', rev = t.rev + 1, finished_at = %(now)s::timestamptz,
-        progress = 1, result = sent.result::jsonb, error_type = '', error_message = '', fingerprint = ''
+    UPDATE taskcenter_task t SET state = 'completed', rev = t.rev + 1, finished_at = {now},
+        progress = 1, result = sent.result::jsonb, {begun}
+        error_type = '', error_message = '', fingerprint = ''
     FROM sent WHERE t.id = sent.id AND t.attempt = sent.attempt AND t.state = 'processing'
     RETURNING t.id, t.attempt, t.rev, t.owner_id, sent.note)"""
 _FILE_REPORTS = """,
@@ -52,7 +58,7 @@ filed AS (
 _TELL_OWNERS = """,
 told AS (
     INSERT INTO taskcenter_notification (task_id, attempt, kind, recipient_id, channel, text, created_at)
-    SELECT fin.id, fin.attempt, 'completed', fin.owner_id, 'app', fin.note, %(now)s::timestamptz
+    SELECT fin.id, fin.attempt, 'completed', fin.owner_id, 'app', fin.note, {now}
     FROM fin WHERE fin.owner_id IS NOT NULL ON CONFLICT DO NOTHING)"""
 
 # A careful row (see Claimed.is_careful) is taken at most once per claim: locked, but not chosen, costs nothing.
@@ -137,13 +143,18 @@ def statement(shape: Shape) -> str:
         parts.append(_claiming(shape))
         answers.append(f"SELECT got.*, {_CLAIMED} FROM got")  # noqa: S608 a constant
     if shape.ends:
-        finish = _FINISH_ONE if shape.ends == "one" else _FINISH_MANY
-        parts.append(finish + (_FILE_REPORTS if shape.files else "") + (_TELL_OWNERS if shape.tells else ""))
+        parts.append(_finish(shape))
         nulls = ", ".join(["NULL"] * (_WIDTH - 3)) + ", " if shape.claims else ""
         answers.append(f"SELECT fin.id, fin.attempt, fin.rev, {nulls}{_LANDED} FROM fin")  # noqa: S608 constants
     limits = _LIMITS if shape.claims == "queues" else ""
-    text = "WITH" + ",".join(parts) + "\n" + "\nUNION ALL ".join(answers) + limits
-    return text.replace(_GIVEN, _NOW)
+    return "WITH" + ",".join(parts) + "\n" + "\nUNION ALL ".join(answers) + limits
+
+
+def _finish(shape: Shape) -> str:
+    finish, age = (_FINISH_ONE, "%(age)s::float8") if shape.ends == "one" else (_FINISH_MANY, "sent.age")
+    begun = _BEGUN.format(now=_NOW, age=age)
+    told = _TELL_OWNERS.format(now=_NOW) if shape.tells else ""
+    return finish.format(now=_NOW, begun=begun) + (_FILE_REPORTS if shape.files else "") + told
 
 
 def _claiming(shape: Shape) -> str:
@@ -166,6 +177,7 @@ class PostgresEngine:
         self.connection = connection
         self._is_own = is_own
         self._session: Any = None
+        self._loader: Any = None
         self._limited = False
 
     def turn(self, ended: Sequence[Ended], want: Want | None) -> Turned:
@@ -230,14 +242,20 @@ class PostgresEngine:
         ]
 
     def _run(self, sql: str, values: dict[str, Any]) -> list[Any]:
+        rows = self._run_alone(sql, values) if self._is_own else None
+        return prepared.execute(self.connection, sql, values).fetchall() if rows is None else rows
+
+    def _run_alone(self, sql: str, values: dict[str, Any]) -> list[Any] | None:
+        """The quickest way, on a connection that no task can have touched; None when it is closed."""
         connection = self.connection
-        if self._is_own and (self._session is None or self._session is not connection.connection):
+        if self._session is None or self._session is not connection.connection:
             connection.ensure_connection()
             self._session = connection.connection
-            # The same few statements for ever: to plan them anew each time costs more than to run them.
-            self._session.execute("SET plan_cache_mode = force_generic_plan")
-        rows: list[Any] = prepared.execute(connection, sql, values).fetchall()
-        return rows
+            with connection.wrap_database_errors:
+                # The same few statements for ever: to plan them anew each time costs more than to run them.
+                self._session.execute("SET plan_cache_mode = force_generic_plan")
+            self._loader = prepared.loader_of(self._session)
+        return prepared.fetch_alone(connection, self._loader, sql, values)
 
 
 def _finishing(ended: Sequence[Ended]) -> tuple[Shape, dict[str, Any]]:
@@ -248,10 +266,11 @@ def _finishing(ended: Sequence[Ended]) -> tuple[Shape, dict[str, Any]]:
     if len(ended) == 1:
         only = ended[0]
         values: dict[str, Any] = {"id": str(only.claimed.id), "attempt": only.claimed.attempt}
-        return Shape("one", files, tells), {**values, "result": only.result, "note": only.note}
+        return Shape("one", files, tells), {**values, "result": only.result, "note": only.note, "age": only.age}
     values = _attempts([item.claimed for item in ended])
     values["results"] = _array(_quoted(item.result) for item in ended)
     values["notes"] = _array(_quoted(item.note) for item in ended)
+    values["ages"] = _array("NULL" if item.begun is None else str(item.age) for item in ended)
     return Shape("many", files, tells), values
 
 

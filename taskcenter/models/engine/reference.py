@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import F
+from django.db.models import F, Value
+from django.db.models.functions import Greatest
 
 from taskcenter.models.clock import moment
 from taskcenter.models.notification import Notification
@@ -57,6 +59,10 @@ class ReferenceEngine:
         changes: dict[str, Any] = {"finished_at": now, "progress": 1.0, "result": json.loads(item.result)}
         changes |= {"error_type": "", "error_message": "", "fingerprint": ""}
         rows = self._tasks.of_attempt(claimed.id, claimed.attempt)
+        if item.age is not None:
+            begun = now - timedelta(seconds=item.age)
+            rows.filter(started_at=F("attempted_at")).update(started_at=Greatest("attempted_at", Value(begun)))
+            changes["attempted_at"] = Greatest("attempted_at", Value(begun))
         if not rows.update(state=State.COMPLETED, rev=F("rev") + 1, **changes):
             return
         rev, owner = self._tasks.values_list("rev", "owner_id").get(id=claimed.id)

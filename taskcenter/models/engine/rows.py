@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -106,8 +107,15 @@ class Ended:
     note: str = ""
     has_context: bool = True
     """Whether the function knew its task: only then can it have kept a report."""
+    begun: float | None = None
+    """When it really began (`time.monotonic()`), if that was later than its claim: what is kept is this."""
     run: Any = field(default=None, compare=False, repr=False)
     """Whatever the caller wants to find again when the end has been written."""
+
+    @property
+    def age(self) -> float | None:
+        """Seconds since it began: whoever writes it knows what time that was."""
+        return None if self.begun is None else time.monotonic() - self.begun
 
 
 class Handed(NamedTuple):

@@ -7,7 +7,7 @@ import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
@@ -23,6 +23,8 @@ PAUSES = 0.0002, 0.002
 
 _FINISH = """
 UPDATE taskcenter_task SET state = 'completed', rev = rev + 1, finished_at = ?, progress = 1.0, result = ?,
+    attempted_at = max(attempted_at, ?),
+    started_at = CASE WHEN started_at < attempted_at THEN started_at ELSE max(attempted_at, ?) END,
     error_type = '', error_message = '', fingerprint = ''
 WHERE id = ? AND attempt = ? AND state = 'processing' RETURNING rev, owner_id"""
 _FILE_REPORT = "UPDATE taskcenter_report SET is_final = 1 WHERE task_id = ? AND attempt = ?"
@@ -59,9 +61,10 @@ class SQLiteEngine:
         if not ended and want is not None and not self._anything_for(want):
             return turned  # the usual answer to an idle slot, without a lock
         with self._writing() as database:
-            moment = _text(now())
+            at = now()
+            moment = _text(at)
             for item in ended:
-                self._finish(database, item, moment, turned)
+                self._finish(database, item, at, turned)
             if want is not None:
                 turned.claimed = self._claim(database, want, _text(want.at) if want.at else moment)
         return turned
@@ -74,9 +77,10 @@ class SQLiteEngine:
                 handed.extend(Handed(item.id, item.attempt, rev, queue) for rev, queue in found)
         return handed
 
-    def _finish(self, database: Any, item: Ended, moment: str, turned: Turned) -> None:
-        key = (item.claimed.id.hex, item.claimed.attempt)
-        found = database.execute(_FINISH, (moment, item.result, *key)).fetchall()
+    def _finish(self, database: Any, item: Ended, at: datetime, turned: Turned) -> None:
+        key, moment = (item.claimed.id.hex, item.claimed.attempt), _text(at)
+        begun = "" if item.age is None else _text(at - timedelta(seconds=item.age))
+        found = database.execute(_FINISH, (moment, item.result, begun, begun, *key)).fetchall()
         for rev, owner in found:
             turned.landed[item.claimed.id] = rev
             if item.has_context:

@@ -1,0 +1,7 @@
+"""TaskCenter's addresses, which frames name."""
+
+from __future__ import annotations
+
+from django.urls import include, path
+
+urlpatterns = [path("tasks/", include("taskcenter.urls"))]
