@@ -1,6 +1,6 @@
 """Every page there is: its name, its address, who looks. One line each; test_pages.py looks at all of them.
 
-    Look("task-failed", "/tasks/tasks/{failed}/")
+    _look("task-failed", "/tasks/tasks/{failed}/")
 
 `{failed}` is a name that office.py gives. A page needs no picture twice: one that differs from another
 in words only is looked at (`picture=False`) and not kept.
@@ -8,10 +8,9 @@ in words only is looked at (`picture=False`) and not kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from django.urls import get_resolver
 from playwright.sync_api import Page, expect
 
 from .steps import PATIENCE
@@ -29,29 +28,10 @@ class Look:
     then: Callable[[Page], None] | None = None
     """What is done on the page before it is looked at."""
     picture: bool = True
-    needs: str = ""
-    """The name of an address without which the site has no such page."""
 
     def at(self, site: str, ids: Mapping[str, object]) -> Look:
         """The same with the whole address."""
         return replace(self, address=site + self.address.format_map(ids))
-
-    @property
-    def is_there(self) -> bool:
-        return not self.needs or self.needs in _names()
-
-
-def _names() -> set[str]:
-    """The names of all addresses, with their namespaces."""
-
-    def walk(resolver: object, prefix: str = "") -> Iterator[str]:
-        for found in getattr(resolver, "url_patterns", ()):
-            inside = getattr(found, "namespace", None)
-            if name := getattr(found, "name", None):
-                yield prefix + name
-            yield from walk(found, f"{prefix}{inside}:" if inside else prefix)
-
-    return set(walk(get_resolver()))
 
 
 def _look(name: str, address: str, **more: object) -> Look:
@@ -138,7 +118,8 @@ PEOPLE = [
 ADMIN = [
     _admin("home", ""),
     _admin("taskcenter", "taskcenter/"),
-    _admin("dashboard", "taskcenter/dashboard/", needs="admin:taskcenter_dashboard_changelist"),
+    _admin("dashboard", "taskcenter/dashboard/"),
+    _admin("dashboard-week", "taskcenter/dashboard/?range=7d", picture=False),
     _admin("tasks", "taskcenter/task/"),
     _admin("tasks-narrowed-to-none", "taskcenter/task/?q=nothing", picture=False),
     _admin("tasks-viewer", "taskcenter/task/", who="vera"),
@@ -166,24 +147,18 @@ ADMIN = [
     _admin("report", "taskcenter/report/{digest}/change/", picture=False),
     _admin("duties", "taskcenter/duty/"),
     _admin("duty", "taskcenter/duty/dispatch/change/", picture=False),
-    _admin("notifications", "taskcenter/notification/", needs="admin:taskcenter_notification_changelist"),
+    _admin("notifications", "taskcenter/notification/"),
     _admin("analyses", "analysis/analysis/"),
     _admin("analysis", "analysis/analysis/{ready}/change/", picture=False),
     _admin("datasets", "analysis/dataset/", picture=False),
     _admin("not-allowed", "taskcenter/task/", who="stan", status=403),
-    _admin(
-        "no-dashboard",
-        "taskcenter/dashboard/",
-        who="vera",
-        status=403,
-        picture=False,
-        needs="admin:taskcenter_dashboard_changelist",
-    ),
+    _admin("no-dashboard", "taskcenter/dashboard/", who="vera", status=403, picture=False),
+    _look("no-redis-queues", "/django-rq/", who="vera", status=403, picture=False),
 ]
 
 FIRST_DAY = [
     _admin("home-none", "", picture=False),
-    _admin("dashboard-none", "taskcenter/dashboard/", needs="admin:taskcenter_dashboard_changelist"),
+    _admin("dashboard-none", "taskcenter/dashboard/"),
     _admin("tasks-none", "taskcenter/task/"),
     _admin("failures-none", "taskcenter/failuregroup/", picture=False),
     _admin("queues-none", "taskcenter/queue/", picture=False),

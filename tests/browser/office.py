@@ -20,12 +20,15 @@ import time_machine
 from analysis import methods
 from analysis.models import Analysis, Dataset
 from analysis.samples import SAMPLES
-from taskcenter.models import Duty, FailureGroup, Queue, Share, Task, TaskEvent
+from taskcenter.models import Duty, FailureGroup, Minute, Queue, Share, Task, TaskEvent
+from taskcenter.models.minute import minute_of
 from taskcenter.testing import clock
 from tests.browser.noon import NOON
 from tests.factories import make_event, make_notification, make_report, make_staff, make_task, make_user, make_worker
 
 ALIVE, SILENT, STOPPED = UUID(int=0xA11E), UUID(int=0x51E7), UUID(int=0x570B)
+RUSH = (2, 1, 1, 1, 2, 4, 9, 18, 30, 42, 55, 48, 31, 28, 33, 30, 26, 20, 14, 10, 8, 6, 4, 3)
+"""Tasks a minute, by the hour."""
 ALIKE = "5d41402abc4b2a76b9719d911017c592ae2f6c3b5d0e4a97c1f2d3e4b5a69788"
 
 TRACEBACK = """Traceback (most recent call last):
@@ -51,6 +54,7 @@ def furnish() -> dict[str, Any]:
     Queue.objects.pause("analysis", "The disk is being changed until 13:00")
     ids = {**_living(ann), **_ended(ann), **_failed_alike(ann, root), **_analyses(ann), "worker": ALIVE, "alike": ALIKE}
     _duties()
+    _day_so_far()
     _share(ann, ids)
     return ids | {"digest": Task.objects.get(title="Weekly digest").reports.get().pk}
 
@@ -83,7 +87,11 @@ def _task(minutes: float, state: str, title: str, **fields: Any) -> Task:
     """A task made so many minutes before noon. Its id says when, as that of any task does."""
     made = NOON - timedelta(minutes=minutes)
     milliseconds = int(made.timestamp() * 1000)
-    values = {"id": UUID(int=milliseconds << 80 | 7 << 76 | 2 << 62 | 0x0C), "title": title, "created_at": made}
+    values = {
+        "id": UUID(int=milliseconds << 80 | 7 << 76 | 2 << 62 | milliseconds * 2654435761 % 2**48),
+        "title": title,
+        "created_at": made,
+    }
     begun = made + timedelta(seconds=1)
     if state in {"processing", "completed", "failed"}:
         values |= {"attempt": 1, "started_at": begun, "attempted_at": begun}
@@ -96,6 +104,12 @@ def _told(progress: float, message: str, moved: float = 1, **metadata: Any) -> d
     metadata = {"message": message, "moved_at": at, "longest_pause": 2.0, **metadata}
     kept = {"attempt": 1, "seq": 40, "status": "processing", "metadata": metadata, "updated_at": at}
     return {"progress": progress, "progress_state": kept}
+
+
+def _event(task: Task, kind: str, text: str, seconds: float, **fields: Any) -> None:
+    """A line of history, so many seconds after the attempt began."""
+    at = (task.attempted_at or task.created_at) + timedelta(seconds=seconds)
+    TaskEvent.objects.filter(pk=make_event(task, kind, text, **fields).pk).update(at=at)
 
 
 def _living(ann: Any) -> dict[str, Any]:
@@ -120,9 +134,11 @@ def _living(ann: Any) -> dict[str, Any]:
     }  # fmt: skip
     for attempt in (1, 2):
         fault = "ConnectionError: The bank does not answer"
-        make_event(alive["retrying"], TaskEvent.Kind.FAILED, fault, attempt=attempt, worker_id=ALIVE, level="error")
-        make_event(alive["retrying"], TaskEvent.Kind.RETRY_PLANNED, f"in {40 * attempt} seconds", attempt=attempt)
-    make_event(alive["cancelling"], TaskEvent.Kind.CANCEL_ASKED, "The prices were wrong", attempt=1, actor=ann)
+        told = {"attempt": attempt, "worker_id": ALIVE}
+        after = 41 * attempt - 40
+        _event(alive["retrying"], TaskEvent.Kind.FAILED, fault, after, level="error", **told)
+        _event(alive["retrying"], TaskEvent.Kind.RETRY_PLANNED, f"in {40 * attempt} seconds", after, **told)
+    _event(alive["cancelling"], TaskEvent.Kind.CANCEL_ASKED, "The prices were wrong", 174, attempt=1, actor=ann)
     return {name: task.pk for name, task in alive.items()}
 
 
@@ -132,9 +148,10 @@ def _ended(ann: Any) -> dict[str, Any]:
         finished_at=NOON - timedelta(minutes=60), result={"letters": 1204},
     )  # fmt: skip
     stopped = _task(35, "cancelled", "Import orders twice", owner=ann, finished_at=NOON - timedelta(minutes=34))
-    make_event(stopped, TaskEvent.Kind.CANCELLED, "It was already there", actor=ann)
-    make_report(digest, title="Weekly digest", data=_digest())
-    make_notification(digest, text="Weekly digest is ready: 1,204 letters", read_at=NOON - timedelta(minutes=50))
+    _event(stopped, TaskEvent.Kind.CANCELLED, "It was already there", 60, actor=ann)
+    made = {"created_at": digest.finished_at}
+    make_report(digest, title="Weekly digest", data=_digest(), **made)
+    make_notification(digest, text="Weekly digest is ready: 1,204 letters", read_at=NOON, **made)
     return {"completed": digest.pk, "cancelled": stopped.pk}
 
 
@@ -162,11 +179,11 @@ def _failed_alike(ann: Any, root: Any) -> dict[str, Any]:
         for number, title in enumerate(("Import orders of May", "Import orders of June", "Import orders of July"))
     ]  # fmt: skip
     for task in failed:
-        make_event(task, TaskEvent.Kind.LOG, "Opened the file, 1,000 lines", attempt=1, worker_id=ALIVE)
+        _event(task, TaskEvent.Kind.LOG, "Opened the file, 1,000 lines", 2, attempt=1, worker_id=ALIVE)
         broken = {"traceback": TRACEBACK}
         text = "ValueError: line 41 has 9 fields, expected 8"
-        make_event(task, TaskEvent.Kind.FAILED, text, attempt=1, worker_id=ALIVE, level="error", data=broken)
-        make_notification(task, text=f"{task.title} failed")
+        _event(task, TaskEvent.Kind.FAILED, text, 59, attempt=1, worker_id=ALIVE, level="error", data=broken)
+        make_notification(task, text=f"{task.title} failed", created_at=task.finished_at)
     FailureGroup.objects.create(
         fingerprint=ALIKE, definition="shop.tasks.import_orders", error_type="builtins.ValueError",
         place="shop.parsing in read_lines", message="line 41 has 9 fields, expected 8", task_id=failed[0].pk,
@@ -178,7 +195,7 @@ def _failed_alike(ann: Any, root: Any) -> dict[str, Any]:
 def _analyses(ann: Any) -> dict[str, Any]:
     ready = _analysis(ann, 130, "completed", "penguins.csv")
     task = Task.objects.get(pk=ready.task_id)
-    report = make_report(task, title="penguins.csv", data=penguins())
+    report = make_report(task, title="penguins.csv", data=penguins(), created_at=task.finished_at)
     Analysis.objects.filter(pk=ready.pk).update(report=report)
     checking = _told(0.02, "row 41", 5400, stage="Checking the file")
     broken = _analysis(
@@ -193,7 +210,7 @@ def _analyses(ann: Any) -> dict[str, Any]:
     stopped = _analysis(
         ann, 70, "cancelled", "orders-old.csv", told=_told(0.2, "row 2,000", 4200, stage="Reading the rows")
     )
-    make_notification(task, text="penguins.csv is ready")
+    make_notification(task, text="penguins.csv is ready", created_at=task.finished_at)
     found = {"ready": ready, "broken": broken, "analysing": running, "queued": waiting, "stopped": stopped}
     return {name: row.pk for name, row in found.items()} | {"penguins": report.pk}
 
@@ -231,6 +248,24 @@ def _duties() -> None:
     ran = {"last_started_at": NOON - timedelta(seconds=40), "last_finished_at": NOON - timedelta(seconds=39)}
     Duty.objects.create(name="dispatch", next_due=NOON + timedelta(seconds=20), last_outcome="3 promoted", **ran)
     Duty.objects.create(name="recover", next_due=NOON - timedelta(minutes=9), last_outcome="nothing lost", **ran)
+
+
+def _day_so_far() -> None:
+    """What was counted since yesterday: quiet nights, a rush at ten, and files that came broken for half an hour."""
+    noon = minute_of(NOON)
+    rows = []
+    for minute in range(noon - 24 * 60, noon):
+        hour, within = divmod(minute % (24 * 60), 60)
+        busy = RUSH[hour] * (20 + minute % 7) // 20
+        broken = 6 if (hour, within // 30) == (9, 1) else minute % 31 == 0
+        kinds = {"completed": (busy, 22 + minute % 5), "failed": (int(broken), 15), "waiting": (busy // 3, 0)}
+        rows += [
+            Minute(minute=minute, queue="default", kind=kind, tasks=tasks, took=took)
+            for kind, (tasks, took) in kinds.items()
+            if tasks
+        ]
+    Minute.objects.bulk_create(rows)
+    Minute.objects.sum_up(noon - 24 * 60, noon)
 
 
 def _share(ann: Any, ids: dict[str, Any]) -> None:

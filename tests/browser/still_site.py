@@ -20,9 +20,6 @@ from django.views.csrf import csrf_failure  # noqa: E402
 from analysis.asgi import application  # noqa: E402 the time first, then settings, then what needs them
 from analysis.urls import urlpatterns as site  # noqa: E402
 from taskcenter import task  # noqa: E402
-from taskcenter.drill import page as drill  # noqa: E402
-from taskcenter.drill.plugs import Pull  # noqa: E402
-from taskcenter.drill.verdict import Finding, Verdict  # noqa: E402
 from taskcenter.models import Report, clock  # noqa: E402
 from taskcenter.reports import as_html  # noqa: E402
 
@@ -49,6 +46,11 @@ def _as_file(html: str) -> HttpResponse:
 
 
 def _drilled(request: HttpRequest) -> HttpResponse:
+    # Here, for the drill's tasks are no site's.
+    from taskcenter.drill import page as drill
+    from taskcenter.drill.plugs import Pull
+    from taskcenter.drill.verdict import Finding, Verdict
+
     pulled = Pull("worker", "kill -9 of a worker while it ran 3 tasks", fired=True, right_after=3.4, came="all 3 ended")
     silent = Pull("redis", "kill -9 of Redis, nothing kept")
     held = Finding("Nothing is lost: what was committed has ended", "400 tasks", [])

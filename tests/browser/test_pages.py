@@ -63,7 +63,7 @@ def check(still_site: Site, visit: Callable[..., Page], console: Console, browse
 
     def all_of(looks: Iterable[Look], ids: dict[str, Any]) -> None:
         found = []
-        wanted = (look for look in looks if look.is_there and any(fnmatch(look.name, name) for name in WANTED))
+        wanted = (look for look in looks if any(fnmatch(look.name, name) for name in WANTED))
         for look in (look.at(still_site.url, ids) for look in wanted):
             page = visit(look.who)
             faults = _opened(page, look) + _said(console, look)
