@@ -652,5 +652,6 @@ async def test_a_page_that_takes_nothing_is_let_go(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(TaskConsumer, "send", never)
     await sync_to_async(TaskProgress(task.id, 1).stage)("x")
     await asyncio.wait_for(stuck.wait(), PATIENCE)
-    await communicator.wait(timeout=PATIENCE)
+    # Not communicator.wait(), which ends what does not end by itself.
+    await auntil(communicator.future.done)
     assert not board._relays, "it is watched no more"
