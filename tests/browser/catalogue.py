@@ -122,7 +122,7 @@ ADMIN = [
     _admin("dashboard-week", "taskcenter/dashboard/?range=7d", picture=False),
     _admin("tasks", "taskcenter/task/"),
     _admin("tasks-narrowed-to-none", "taskcenter/task/?q=nothing", picture=False),
-    _admin("tasks-viewer", "taskcenter/task/", who="vera"),
+    _admin("tasks-viewer", "taskcenter/task/", who="vera", picture=False),
     _admin("task-failed", "taskcenter/task/{failed}/change/"),
     _admin("task-failed-viewer", "taskcenter/task/{failed}/change/", who="vera", picture=False),
     _admin("task-running", "taskcenter/task/{running}/change/"),

@@ -119,25 +119,21 @@ def _without_script(page: Page, look: Look, scripted: Page) -> list[str]:
     return faults + [f"dead without script: {button}" for button in page.evaluate(DEAD)]
 
 
-def test_pages_of_strangers(check: Callable[..., None]) -> None:
-    with noon():
-        ids = nobody_works_here()
-    check(STRANGERS, ids)
+def _in_parts(looks: list[Look], size: int = 9) -> pytest.MarkDecorator:
+    """Not one long test: on a busy machine it would look like one that hangs."""
+    parts = [looks[start : start + size] for start in range(0, len(looks), size)]
+    return pytest.mark.parametrize("looks", parts, ids=[part[0].name for part in parts])
 
 
-def test_pages_of_people(check: Callable[..., None], still_site: Site) -> None:
-    with noon():
-        ids = furnish()
-    check(PEOPLE, ids)
-
-
-def test_pages_of_the_admin(check: Callable[..., None]) -> None:
+@_in_parts([*PEOPLE, *ADMIN])
+def test_pages_of_a_working_day(looks: list[Look], check: Callable[..., None]) -> None:
     with noon():
         ids = furnish()
-    check(ADMIN, ids)
+    check(looks, ids)
 
 
-def test_the_admin_on_its_first_day(check: Callable[..., None]) -> None:
+@_in_parts([*STRANGERS, *FIRST_DAY])
+def test_pages_of_the_first_day(looks: list[Look], check: Callable[..., None]) -> None:
     with noon():
         ids = nobody_works_here()
-    check(FIRST_DAY, ids)
+    check(looks, ids)
