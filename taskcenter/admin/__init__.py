@@ -1,10 +1,11 @@
 """TaskCenter in Django's admin: plain ModelAdmins, no theme, nothing inline.
 
-    tasks        TaskAdminMixin (all of it) and TaskAdmin
-    task_list    the changelist: cells, what one page of rows needs, search
-    task_page    the facts and attempts of one task's page
+    tasks        TaskAdminMixin (the list and what is done to many) and TaskAdmin
+    task_list    the changelist: tabs, cells, what one page of rows needs, how long the list is
     filters      choices from settings and the registry, never from a scan of the table
-    verbs        retry, cancel, recover: who may, when it makes sense, what came of it
+    pages        what is answered about one task: its page, the questions, downloads
+    task_page, attempts, traceback, stack
+                 what the page of one task shows
     confirm      the confirmation page that objects and actions share
     failures     what failed alike, and its redrive
     queues, workers, records   queues to pause; workers, reports, notifications and duties to look at

@@ -240,7 +240,7 @@ class Board:
         self.group = FailureGroup.objects.filter(pk=most).first() if most else None
         self.group_tasks = alike.get(most, 0)
         seen = progress.visible(self.user, recent).order_by("-finished_at").defer(*BLOBS)
-        self.failures = list(seen[:FAILURES_SHOWN])
+        self.failures = [(task, task.error_type.rpartition(".")[2]) for task in seen[:FAILURES_SHOWN]]
 
     def age(self, since: datetime) -> str:
         return for_so_long((self.now - since).total_seconds())

@@ -11,7 +11,6 @@ from time import monotonic
 from typing import Any
 
 from channels.db import database_sync_to_async
-from channels.generic.websocket import AsyncWebsocketConsumer
 from django.utils import timezone
 
 from taskcenter.models import Notification
@@ -20,6 +19,7 @@ from taskcenter.relay import Inbox, Relay, relay
 from taskcenter.states import State
 from taskcenter.wire import notice_channel, progress_channel
 
+from .connection import Connection
 from .following import Following, key_of
 from .history import History
 from .messages import (
@@ -43,7 +43,7 @@ logger = logging.getLogger("taskcenter")
 VERSION = 1
 
 
-class TaskConsumer(AsyncWebsocketConsumer):  # type: ignore[misc] # channels ships no types
+class TaskConsumer(Connection):
     """Follows up to 200 tasks, the history of one of them, and the person's notices.
 
     Subscriptions are joined before rows are read, so nothing falls between; what is lost on the way the
@@ -59,32 +59,20 @@ class TaskConsumer(AsyncWebsocketConsumer):  # type: ignore[misc] # channels shi
     """Seconds between two looks at the session."""
     FIRST_WORD = 10.0
     """Seconds in which a page must subscribe."""
-    STUCK = 20.0
-    """Seconds after which a page that takes no frame counts as gone."""
 
     relay: Relay
     inbox: Inbox
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Live, and tidy up however it ends: the server may just cancel us."""
-        self.tasks: list[asyncio.Task[None]] = []
-        self.life = asyncio.current_task()
         self.following = Following(scope.get("user"))
         self.history: History | None = None
         self.rate = FrameRate()
         self.has_subscribed = asyncio.Event()
-        self.is_over = self.is_stuck = False
         self.relay = relay()
         self.inbox = self.relay.join()
         try:
             await super().__call__(scope, receive, send)
-        except asyncio.CancelledError:
-            if not self.is_stuck:
-                raise
         finally:
-            self.is_over = True
-            for task in self.tasks:
-                task.cancel()
             self.relay.leave(self.inbox)
 
     async def connect(self) -> None:
@@ -97,7 +85,7 @@ class TaskConsumer(AsyncWebsocketConsumer):  # type: ignore[misc] # channels shi
             max=MAX_TASKS,
             user=str(self.following.user.pk) if self.following.is_signed_in else None,
         )
-        self.tasks = [asyncio.create_task(self._guarded(work)) for work in (self._tell_changes, self._watch_over)]
+        self._run_beside(self._tell_changes, self._watch_over)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:  # noqa: ARG002 text only
         if self.is_over:
@@ -235,55 +223,6 @@ class TaskConsumer(AsyncWebsocketConsumer):  # type: ignore[misc] # channels shi
     async def _tell_unread(self) -> None:
         unread = await database_sync_to_async(_unread)(self.following.user)
         await self._say("notice", unread=unread, item=None)
-
-    # The line.
-
-    async def _guarded(self, work: Any) -> None:
-        """Run a task beside the frames. A database that fails once must not silence the socket."""
-        while not self.is_over:
-            try:
-                await work()
-            except Refused as refused:
-                await self._end(refused.code, refused.reason)
-            except Exception:
-                if not self.is_over:
-                    logger.exception("A socket stumbled")
-                    await asyncio.sleep(1)
-
-    async def _say(self, kind: str, tasks: list[str] | None = None, /, **fields: Any) -> None:
-        """A frame; `tasks` are frames of tasks that have been encoded before, once for all pages."""
-        text = json.dumps({"type": kind, **fields})
-        if tasks is not None:
-            text = f'{text[:-1]}, "tasks": [{", ".join(tasks)}]}}'
-        await self._send(text_data=text)
-
-    async def _end(self, code: Close, reason: str, **fields: Any) -> None:
-        """Say why, then close. Accepted first: a refused handshake would reach the page as 1006."""
-        await self._say("bye", code=int(code), reason=reason, **fields)
-        await self._send(code=int(code))
-
-    async def _send(self, *, code: int | None = None, text_data: str = "") -> None:
-        """A frame, or the close. Nothing waits in memory for a page that takes nothing: it is let go."""
-        if self.is_over:
-            return
-        try:
-            async with asyncio.timeout(self.STUCK):
-                if code is None:
-                    await self.send(text_data=text_data)
-                else:
-                    self.is_over = True
-                    await self.close(code=code)
-        except TimeoutError:
-            self._abandon()
-        except (OSError, RuntimeError):
-            # The page has gone, and the server says so in its own way; the disconnect follows.
-            self.is_over = True
-
-    def _abandon(self) -> None:
-        logger.info("A page has taken nothing for %g s and is let go", self.STUCK)
-        self.is_over = self.is_stuck = True
-        if self.life:
-            self.life.cancel()
 
 
 def _unchanged(asked: list[Asked], frames: dict[str, dict[str, Any]]) -> list[str]:

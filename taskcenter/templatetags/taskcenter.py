@@ -5,12 +5,14 @@ Everything is escaped: titles and messages may hold what a stranger uploaded.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django import template
 from django.urls import NoReverseMatch, get_script_prefix, reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
 
 from taskcenter.charts import Chart, ChartError, chart_from_dict
 from taskcenter.charts import render as render_chart
@@ -103,6 +105,13 @@ def unread_notifications(context: template.Context) -> dict[str, Any]:
     is_known = bool(user and user.is_authenticated)
     unread = Notification.objects.to(user).unread().count() if is_known else 0
     return {"is_known": is_known, "unread": unread, "ws_url": get_script_prefix() + SOCKET_PATH}
+
+
+@register.filter
+def ago(at: datetime) -> str:
+    """5 minutes ago, 2 hours ago, just now: in one unit, the exact time is said beside it."""
+    told = timesince(at, depth=1)
+    return "just now" if told.startswith("0") else f"{told} ago"
 
 
 def _frame(task: Task | Snapshot | dict[str, Any], user: Any) -> dict[str, Any]:

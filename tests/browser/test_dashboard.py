@@ -82,15 +82,15 @@ def test_it_moves_by_itself(page: Page, boss: Any, process: Callable[..., Any], 
     hold.using(title="A long one").enqueue()
     boom.using(title="A broken one").enqueue("no such column")
     expect(page.get_by_text("No worker listens to default")).to_be_visible(timeout=PATIENCE)
-    expect(tile(page, "Waiting")).to_have_text("2")
+    expect(tile(page, "Waiting")).to_have_text("2", timeout=PATIENCE)
     process("rqworker", "default", "--concurrency", "2", LEDGER_PATH=str(book.path))
     expect(page.locator("[data-region=workers]").get_by_text("A long one")).to_be_visible(timeout=PATIENCE)
     expect(page.locator("[data-region=failures]").get_by_text("no such column")).to_be_visible(timeout=PATIENCE)
-    expect(page.get_by_text("No worker listens to default")).to_have_count(0)
-    expect(tile(page, "Processing")).to_have_text("1")
+    expect(page.get_by_text("No worker listens to default")).to_have_count(0, timeout=PATIENCE)
+    expect(tile(page, "Processing")).to_have_text("1", timeout=PATIENCE)
     book.open_gate(1)
     expect(tile(page, "Processing")).to_have_text("0", timeout=PATIENCE)
-    expect(tile(page, "Completed per hour")).to_have_text("1")
+    expect(tile(page, "Completed/h")).to_have_text("1", timeout=PATIENCE)
 
 
 def test_the_keyboard_goes_everywhere_and_is_not_lost(page: Page, boss: Any) -> None:
@@ -128,7 +128,7 @@ def test_updates_can_be_paused_and_stop_in_a_hidden_tab(page: Page, boss: Any) -
     expect(page.locator("[data-live-words]")).to_contain_text(re.compile(r"[7-9] s ago"), timeout=PATIENCE)
     assert len(asked) == so_far
     page.get_by_role("button", name="Resume updates").click()
-    expect(tile(page, "Waiting")).to_have_text("1")
+    expect(tile(page, "Waiting")).to_have_text("1", timeout=PATIENCE)
 
 
 def test_it_works_without_a_script(new_context: Callable[..., BrowserContext], login: Callable[..., None]) -> None:

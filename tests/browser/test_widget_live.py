@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from taskcenter.models import Task
+from taskcenter.passes import make_pass
 from taskcenter.progress import TaskProgress, snapshots
 from taskcenter.states import State
 from tests.factories import make_task, make_user, make_worker
@@ -113,3 +114,17 @@ def test_without_javascript_the_page_refreshes_itself_and_cancels(
     expect(page.locator("task-progress")).to_have_attribute("state", "cancelled")
     expect(page.locator('meta[http-equiv="refresh"]')).to_have_count(0)
     expect(page).to_have_url(re.compile(f"/tasks/tasks/{task.id}/$"))
+
+
+@pytest.mark.parametrize("sockets", [True, False], ids=["socket", "polling"])
+def test_a_pass_opens_one_task_to_a_stranger(page: Page, block_sockets: Callable[[Page], None], sockets: bool) -> None:
+    if not sockets:
+        block_sockets(page)
+    task, other = (make_task(State.PROCESSING, worker=make_worker(), title=name) for name in ("Mine", "Other"))
+    source = "{% task_progress task token=token %}{% task_progress other %}"
+    show(page, source, task=task, other=other, token=make_pass(task))
+    conn = "live" if sockets else "polling"
+    expect(page.locator('task-progress[label="Mine"]')).to_have_attribute("data-conn", conn, timeout=PATIENCE)
+    TaskProgress(task.id, 1).set(0.5)
+    expect(page.get_by_role("progressbar", name="Mine")).to_have_js_property("value", 0.5, timeout=PATIENCE)
+    expect(page.locator('task-progress[label="Other"]')).to_have_attribute("data-conn", "denied", timeout=PATIENCE)

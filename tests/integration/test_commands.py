@@ -146,5 +146,5 @@ def test_recover_tasks_ends_badly_when_a_task_could_not_be_recovered() -> None:
 
 
 def test_a_scheduler_asked_for_one_look_says_what_it_did() -> None:
-    assert said("rqscheduler", "--once") == "Done: dispatch, clean-up.\n"
-    assert Duty.objects.filter(last_finished_at__isnull=False).count() == 2
+    assert said("rqscheduler", "--once") == "Done: dispatch, clean-up, roll-up.\n"
+    assert Duty.objects.filter(last_finished_at__isnull=False).count() == 3

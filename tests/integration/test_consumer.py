@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import asynccontextmanager
+from functools import partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -20,6 +22,7 @@ from django.test import Client
 from taskcenter import passes
 from taskcenter.consumers import TaskConsumer, history, messages, websocket_urlpatterns
 from taskcenter.consumers.following import Following
+from taskcenter.context import TaskContext
 from taskcenter.models import Task
 from taskcenter.notifications import announce_unread
 from taskcenter.passes import make_pass, task_of
@@ -511,6 +514,16 @@ async def test_history_comes_in_order_from_where_the_page_is_and_then_live() -> 
         assert [one["kind"] for one in await open_page.hear_lines(1)] == ["cancelled"]
 
 
+async def test_what_a_task_logs_is_there_at_once() -> None:
+    user = await amake_user()
+    task = await amake_task(State.PROCESSING, owner=user)
+    async with page(user) as open_page:
+        await open_page.follow_history(task)
+        log = partial(TaskContext.log, SimpleNamespace(row=task, attempt=1))
+        await sync_to_async(log)("half of it is read", rows=500)  # type: ignore[arg-type]
+        assert [one["text"] for one in await open_page.hear_lines(1)] == ["half of it is read"]
+
+
 async def test_a_long_history_comes_in_parts_and_nothing_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "MOST", 4)
     monkeypatch.setattr(TaskConsumer, "UPDATE_GAP", 0.01)
@@ -639,5 +652,6 @@ async def test_a_page_that_takes_nothing_is_let_go(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(TaskConsumer, "send", never)
     await sync_to_async(TaskProgress(task.id, 1).stage)("x")
     await asyncio.wait_for(stuck.wait(), PATIENCE)
-    await communicator.wait(timeout=PATIENCE)
+    # Not communicator.wait(), which ends what does not end by itself.
+    await auntil(communicator.future.done)
     assert not board._relays, "it is watched no more"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -205,3 +205,11 @@ def test_a_bar_with_an_address_of_its_own_asks_there_and_opens_no_socket() -> No
     assert 'poll-url="/shared/"' in page
     assert HOSTILE not in page
     assert "token=" not in rendered("{% task_progress task %}", task=a_task())
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"), [(5, "just now"), (300, "5 minutes ago"), (7500, "2 hours ago"), (90_000, "1 day ago")]
+)
+def test_a_time_is_told_in_one_unit(seconds: int, told: str) -> None:
+    at = timezone.now() - timedelta(seconds=seconds)
+    assert rendered("{{ at|ago }}", at=at).replace("\xa0", " ") == told

@@ -85,8 +85,8 @@ export function afterClose(code) {
 }
 
 /** Headers that open tasks to a stranger who holds their passes; not in the address, which ends up in logs. */
-export function passHeaders(asked) {
-  const passes = asked.filter(([, token]) => token).map(([id, token]) => `${id}:${token}`);
+export function passHeaders(tokens) {
+  const passes = [...new Set(tokens)].filter(Boolean);
   return passes.length ? { "X-Task-Token": passes.join(",") } : {};
 }
 
@@ -504,7 +504,8 @@ class Hub {
   async ask(part) {
     const address = new URL(this.pollUrl, location.href);
     address.searchParams.set("ids", part.map(([id]) => id).join(","));
-    const headers = { Accept: "application/json", ...passHeaders(part.map(([id, task]) => [id, task.token])) };
+    address.searchParams.set("rev", part.map(([, task]) => Math.max(0, number(task.state?.rev))).join(","));
+    const headers = { Accept: "application/json", ...passHeaders(part.map(([, task]) => task.token)) };
     const reply = await fetch(address, { headers, credentials: "same-origin", signal: AbortSignal.timeout(15000) });
     if (reply.status === 401 || reply.status === 403 || reply.status === 404) return { denied: part.map(([id]) => id) };
     if (!reply.ok) throw new Error(`poll answered ${reply.status}`);
@@ -747,7 +748,7 @@ class TaskProgressElement extends (globalThis.HTMLElement ?? class {}) {
     if (task === before) return;
     const progressed = isLaterProgress(task, before);
     const moved = task.state !== before.state || task.shown !== before.shown;
-    this.hear(task, progressed);
+    this.hear(task, progressed, moved);
     this.state = task;
     this.paint();
     this.speak(before);
@@ -757,15 +758,16 @@ class TaskProgressElement extends (globalThis.HTMLElement ?? class {}) {
   }
 
   /** Remember when the task last told something, by our clock, and how often it does. */
-  hear(task, progressed) {
+  hear(task, progressed, moved) {
     const now = Date.now();
-    const told = Date.parse(task.updated_at) - (this.hub?.skew ?? 0);
-    const heardAt = Number.isFinite(told) ? Math.min(now, told) : now;
-    if (progressed && this.state.seq > 0) {
-      const gap = Math.max(0, heardAt - this.heardAt) / 1000;
-      this.usualGap = this.usualGap ? this.usualGap * 0.8 + gap * 0.2 : gap;
+    if (!("updated_at" in this.state)) {
+      // The first frame may be old news; of later ones a worker's own clock need not be asked.
+      this.heardAt = Math.min(now, Date.parse(task.updated_at) - (this.hub?.skew ?? 0) || now);
+    } else if (progressed || moved) {
+      const gap = (now - this.heardAt) / 1000;
+      if (progressed) this.usualGap = this.usualGap ? this.usualGap * 0.8 + gap * 0.2 : gap;
+      this.heardAt = now;
     }
-    this.heardAt = heardAt;
   }
 
   speak(before) {
