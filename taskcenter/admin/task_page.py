@@ -108,7 +108,8 @@ def _alike(task: Task, seen: TaskQuerySet) -> int:
 
 def _explained(task: Task, user: Any, *, is_lost: bool) -> Explanation | None:
     """Why it is not running; None when it is, or is over."""
-    if task.is_final or (task.state == State.PROCESSING and not is_lost):
+    runs = task.state == State.PROCESSING and not (is_lost or task.cancel_requested_at)
+    if task.is_final or runs:
         return None
     found = explain(task, user=user)
     return None if found.is_running else found

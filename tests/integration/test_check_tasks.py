@@ -274,6 +274,7 @@ def test_a_sample_walks_the_index_of_its_definition() -> None:
             f"INSERT INTO taskcenter_task (id, {names}) "  # noqa: S608 names of our own columns
             f"SELECT gen_random_uuid(), {names} FROM taskcenter_task, generate_series(1, 50000)"
         )
+        cursor.execute("ANALYZE taskcenter_task")  # else the UPDATE may be planned for a table of one row
         cursor.execute(
             "UPDATE taskcenter_task SET state = 'completed', finished_at = now() "
             "WHERE id IN (SELECT id FROM taskcenter_task ORDER BY id LIMIT 40000)"

@@ -20,6 +20,7 @@ from taskcenter.wire import redis_is_trusted
 from tests.integration.rivals import at_once
 from tests.processes import wait_for
 from tests.servers import ValkeyServer, free_port
+from tests.wakes import hear_out
 
 
 def listed(client: redis.Redis, queue: str = "default") -> list[str]:
@@ -97,6 +98,7 @@ def test_who_wakes_hears_of_a_refusal_the_next_time(
     redis_client: redis.Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
     pointers.wake(uuid.uuid4(), "default")
+    hear_out()
     redis_client.config_set("maxmemory", 1)
     try:
         pointers.wake(uuid.uuid4(), "default")
