@@ -71,7 +71,7 @@ function keys(dialog) {
 /* ---- rows follow ----------------------------------------------------------------------------------- */
 
 const CELLS = [".field-when_cell", ".field-took_cell"];
-const PARTS = [".tc-cell-error", ".tc-cell-actions"];
+const ACTIONS = ".tc-cell-actions";
 
 function follow() {
   const moved = new Set();
@@ -96,16 +96,14 @@ function follow() {
   }
 }
 
-/** What the widget does not tell: the time, how long, what went wrong, what can be done now. */
+/** What the widget does not tell: the time, how long, what can be done now. */
 function renew(row, next) {
   for (const cell of CELLS) swap(row.querySelector(cell), next.querySelector(cell));
   const status = row.querySelector(".field-status_cell");
-  for (const part of PARTS) {
-    const [old, fresh] = [status.querySelector(part), next.querySelector(part)];
-    if (old && fresh) swap(old, fresh);
-    else if (old) old.remove();
-    else if (fresh) status.append(document.adoptNode(fresh));
-  }
+  const [old, fresh] = [status.querySelector(ACTIONS), next.querySelector(ACTIONS)];
+  if (old && fresh) swap(old, fresh);
+  else if (old) old.remove();
+  else if (fresh) status.append(document.adoptNode(fresh));
 }
 
 /** The same text is left alone: whoever has the focus in it keeps it. */
