@@ -16,13 +16,12 @@ from taskcenter import minutes
 from taskcenter.models import Duty, FailureGroup
 from taskcenter.queues import TaskQueue
 from taskcenter.states import State
-from tests.factories import make_notification, make_report, make_staff, make_task, make_user, make_worker
+from tests.factories import make_staff, make_task, make_worker
 from tests.ledger.book import Book
 from tests.ledger.tasks import boom, hold
 
 from .conftest import Site
 from .steps import PATIENCE
-from .test_screenshots import audited, lenient  # noqa: F401 a fixture
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -185,41 +184,3 @@ def test_the_site_goes_away_and_comes_back(page: Page, boss: Any, asgi_server: S
     asgi_server.start()
     expect(tile(page, "Waiting")).to_have_text("2", timeout=PATIENCE)
     expect(page.locator("[data-live=live]")).to_be_visible()
-
-
-def test_they_are_readable_everywhere(
-    lenient: BrowserContext,  # noqa: F811 the fixture
-    login: Callable[..., None],
-    screenshot: Callable[[Page, str], None],
-) -> None:
-    login(make_staff("root", is_superuser=True), lenient)
-    page = lenient.new_page()
-    found: list[str] = []
-
-    def keep(name: str, address: str) -> None:
-        page.goto(address)
-        screenshot(page, name)
-        ours = ("tc-", "scrolls sideways") if "dashboard" in name else ("tc-",)
-        found.extend(fault for fault in audited(page, name) if any(word in fault for word in ours))
-
-    keep("admin-dashboard-empty", DASHBOARD)
-    ann = make_user("ann")
-    busy_house(ann)
-    data = {
-        "summary": "Prices rose by 3 %.",
-        "facts": {"rows": 1200},
-        "charts": [{"kind": "bar", "title": "Pieces", "labels": ["north", "south"], "values": [3, 5]}],
-    }
-    done = make_task(State.COMPLETED, title="Sales 2026", owner=ann)
-    report = make_report(done, data=data)
-    make_notification(done)
-    keep("admin-dashboard", DASHBOARD)
-    keep("admin-dashboard-7d", f"{DASHBOARD}?range=7d")
-    keep("admin-queues", "/admin/taskcenter/queue/")
-    keep("admin-queue-pause", "/admin/taskcenter/queue/pause/?name=analysis")
-    keep("admin-workers", "/admin/taskcenter/worker/")
-    keep("admin-worker", f"/admin/taskcenter/worker/{make_worker(definitions=['shop.tasks.parse']).pk}/change/")
-    keep("admin-reports", "/admin/taskcenter/report/")
-    keep("admin-report", f"/admin/taskcenter/report/{report.pk}/change/")
-    keep("admin-notifications", "/admin/taskcenter/notification/")
-    assert found == [], "\n".join(found)
