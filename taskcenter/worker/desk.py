@@ -40,7 +40,7 @@ SLOW = 0.02
 """Seconds after which a task must hold up neither what has ended before it nor what was to come."""
 UNSEEN = 0.03
 """Seconds that an end may wait for the next claim; most batches are over by then."""
-AHEAD = 0.25
+AHEAD = 0.5
 """Seconds for which turns are made ahead, one after the other: while it runs, an attempt may look so much older
 than it is. When it completes, the time at which it really began is written with its end.
 """

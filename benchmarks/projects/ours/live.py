@@ -56,7 +56,7 @@ def ticks(context: TaskContext, number: int) -> None:
 
 def session() -> str:
     """The key of a session in which an operator is signed in."""
-    user = get_user_model().objects.create_superuser("operator")
+    user, _ = get_user_model().objects.get_or_create(username="operator", is_staff=True, is_superuser=True)
     request = HttpRequest()
     request.session = import_module(settings.SESSION_ENGINE).SessionStore()
     login(request, user)
