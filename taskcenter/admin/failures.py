@@ -18,10 +18,9 @@ from django.utils.html import format_html
 from taskcenter import redrive
 from taskcenter.models import FailureGroup, Task
 from taskcenter.models.failure import count_open
-from taskcenter.views.paging import CappedPaginator
 
 from .confirm import reason_of
-from .records import LookOnly
+from .records import LongList
 from .task_list import BLOBS
 
 if TYPE_CHECKING:
@@ -42,16 +41,10 @@ class FailureChangeList(ChangeList):
 
 
 @admin.register(FailureGroup)
-class FailureGroupAdmin(LookOnly, admin.ModelAdmin):
+class FailureGroupAdmin(LongList):
     list_display = ("error", "definition", "attempts", "failed_now", "first_seen", "last_seen")
-    list_per_page = 50
-    list_max_show_all = 0
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    paginator = CappedPaginator
     search_fields = ("fingerprint__startswith", "definition__startswith", "error_type__istartswith")
     search_help_text = "The start of a fingerprint, a definition or an exception's type."
-    sortable_by = ()
     ordering = ("-last_seen", "fingerprint")
     fields = (
         "fingerprint",

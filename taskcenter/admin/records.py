@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
     from django.http import HttpRequest, HttpResponse
 
-__all__ = ["DutyAdmin", "LookOnly", "NotificationAdmin", "ReportAdmin"]
+__all__ = ["DutyAdmin", "LongList", "LookOnly", "NotificationAdmin", "ReportAdmin"]
 
 
 class LookOnly:
@@ -33,6 +33,17 @@ class LookOnly:
 
     class Media:
         css: ClassVar[dict[str, tuple[str, ...]]] = {"all": ("taskcenter/taskcenter.css", "taskcenter/pages.css")}
+
+
+class LongList(LookOnly, admin.ModelAdmin):
+    """The same where there may be millions: counted up to a cap, never shown whole, in the order of an index."""
+
+    list_per_page = 50
+    list_max_show_all = 0
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    paginator = CappedPaginator
+    sortable_by = ()
 
 
 class DraftFilter(admin.SimpleListFilter):
@@ -67,18 +78,12 @@ def _task_link(task: Task | None, site: str) -> str:
 
 
 @admin.register(Report)
-class ReportAdmin(LookOnly, admin.ModelAdmin):
+class ReportAdmin(LongList):
     list_display = ("title", "owner", "task_link", "created_at", "size", "page_link")
     list_select_related = ("owner", "task")
     list_filter = (DraftFilter,)
-    list_per_page = 50
-    list_max_show_all = 0
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    paginator = CappedPaginator
     search_fields = ("title__istartswith",)
     search_help_text = "The start of a report's title."
-    sortable_by = ()
     ordering = ("-id",)
     fields = ("title", "owner", "task_link", "attempt", "is_final", "created_at", "size", "page_link")
 
@@ -121,18 +126,12 @@ class ReportAdmin(LookOnly, admin.ModelAdmin):
 
 
 @admin.register(Notification)
-class NotificationAdmin(LookOnly, admin.ModelAdmin):
+class NotificationAdmin(LongList):
     """Who was told what, and whether they have read it."""
 
     list_display = ("text", "recipient", "kind", "created_at", "read_at")
     list_select_related = ("recipient",)
     list_filter = ("kind", ReadFilter)
-    list_per_page = 50
-    list_max_show_all = 0
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    paginator = CappedPaginator
-    sortable_by = ()
     ordering = ("-id",)
     fields = ("text", "recipient", "kind", "channel", "task_link", "attempt", "created_at", "read_at")
 

@@ -15,9 +15,8 @@ from django.utils.timesince import timesince
 from taskcenter import progress
 from taskcenter.models import Task, Worker
 from taskcenter.states import State
-from taskcenter.views.paging import CappedPaginator
 
-from .records import LookOnly
+from .records import LongList
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -47,15 +46,9 @@ class LivesFilter(admin.SimpleListFilter):
 
 
 @admin.register(Worker)
-class WorkerAdmin(LookOnly, admin.ModelAdmin):
+class WorkerAdmin(LongList):
     list_display = ("process", "state", "queue_names", "slots", "running", "heartbeat", "started_at")
     list_filter = (LivesFilter,)
-    list_per_page = 50
-    list_max_show_all = 0
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    paginator = CappedPaginator
-    sortable_by = ()
     ordering = ("-started_at",)
     fields = (
         "state",
